@@ -1,0 +1,103 @@
+/* Sparse, deduplicated snapshots in a folder.  To the copy they are one more reader and writer.
+ *
+ *     STORE/format          "vmlift store 1\n" and the store's UUID
+ *     STORE/lock            flock: shared by writers, exclusive for gc; nothing in it
+ *     STORE/catalog.db      SQLite: packs, blocks, snapshots, images, tags
+ *     STORE/packs/xx/ID.pack  immutable frames
+ *
+ * A store may be used by several processes; a struct vml_store by several threads. */
+#ifndef VMLIFT_STORE_H
+#define VMLIFT_STORE_H
+
+#include "vmlift/image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VML_BLOCK (512u << 10) /* what EBS direct APIs use too */
+
+struct vml_store;
+struct vml_db; /* the catalog: src/catalog/db.h */
+
+struct vml_snapshot {
+    char id[32]; /* "snap-" and 17 hex digits */
+    char owner[16], region[32];
+    char *description;  /* owned; "" when there is none */
+    uint64_t size;      /* of the disk, bytes */
+    uint64_t data_size; /* bytes of the blocks that are not holes */
+    int64_t created;    /* seconds since 1970 */
+    uint8_t root[32];   /* digest of the root block: with the size it names the content */
+};
+void vml_snapshot_clear(struct vml_snapshot *s);
+
+/* create: make the folder and an empty store where there is none.  VML_ENOTFOUND store/not-found,
+ * VML_EDATA store/format, VML_EUNSUPPORTED store/version. Errors name the folder. */
+int vml_store_open(struct vml_store **out, const char *dir, bool create, struct vml_error *err);
+void vml_store_free(struct vml_store *s);
+void vml_store_freep(struct vml_store **s);
+struct vml_db *vml_store_db(struct vml_store *s); /* the store's own */
+
+/* --- writing: one transaction, one commit ------------------------------------------------------- */
+
+struct vml_txn;
+/* Holds the store's lock shared until it is freed.  One thread drives a transaction; the writers in it
+ * are filled one after another. */
+int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *err);
+/* A writer for a new snapshot.  what->owner, region, description and created are taken from `what`;
+ * ID, size, data_size and root are filled in there by the writer's finish, so `what` must live until
+ * then.  The writer must be freed before the transaction. */
+int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
+                     struct vml_writer **out, struct vml_error *err);
+/* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. */
+typedef int vml_txn_also(void *arg, struct vml_db *db, struct vml_error *err);
+/* Packs are durable and under their names, then one SQL transaction shows everything at once. */
+int vml_txn_commit(struct vml_txn *t, vml_txn_also *also, void *arg, struct vml_error *err);
+void vml_txn_free(struct vml_txn *t); /* not committed: nothing is visible */
+void vml_txn_freep(struct vml_txn **t);
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+/* The disk of a snapshot, seekable.  A block that is missing or damaged is an error that names the
+ * snapshot and the byte range (VML_EDATA store/block-missing, store/block-damaged), never zeroes.
+ * snapshot/not-found.  The store must outlive the reader. */
+int vml_snapshot_open(struct vml_reader **out, struct vml_store *s, const char *id,
+                      struct vml_error *err);
+int vml_snapshot_get(struct vml_store *s, const char *id, struct vml_snapshot *out,
+                     struct vml_error *err);
+/* Every snapshot, oldest first.  fn returns -1 to stop. */
+typedef int vml_snapshot_fn(void *arg, const struct vml_snapshot *snap, struct vml_error *err);
+int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struct vml_error *err);
+/* Removes the row; gc frees the blocks.  VML_EREFUSED InvalidSnapshot.InUse while an image uses it,
+ * naming the image; snapshot/not-found. */
+int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);
+
+/* --- upkeep -------------------------------------------------------------------------------------- */
+
+struct vml_store_stats {
+    uint64_t snapshots, images, packs, blocks; /* counts */
+    uint64_t logical;                          /* bytes of the snapshots' disks */
+    uint64_t data;                             /* of their blocks that are not holes */
+    uint64_t unique;                           /* of the distinct blocks, unpacked */
+    uint64_t stored;                           /* of the packs' files */
+};
+int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err);
+
+/* Reads every frame of every pack and walks every tree: XXH3 of the frame, SHA-256 of the block.  Each
+ * fault is told once, with the snapshot and byte range that suffer where one does.  *faults counts
+ * them; -1 only when the check itself could not be done. */
+typedef void vml_fault_fn(void *arg, const char *slug, const char *text);
+int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
+                     void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,
+                     struct vml_error *err);
+
+struct vml_collected {
+    uint64_t blocks, packs, bytes; /* blocks dropped, packs removed or rewritten, bytes freed */
+};
+/* Frees what no snapshot uses.  Waits for running transactions; new ones wait for it. */
+int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

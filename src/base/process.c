@@ -1,0 +1,78 @@
+/* What belongs to the process and not to any object: its interruption, its clock, its randomness.
+ */
+#include "vmlift/base.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static atomic_bool interrupted;
+static atomic_bool clock_set;
+static _Atomic int64_t clock_value;
+
+void vml_interrupt(void)
+{
+    atomic_store_explicit(&interrupted, true, memory_order_relaxed);
+}
+
+bool vml_interrupted(void)
+{
+    return atomic_load_explicit(&interrupted, memory_order_relaxed);
+}
+
+int(vml_fail_interrupted)(struct vml_error *err)
+{
+    return vml_fail(err, VML_EINTERRUPTED, "interrupted", "interrupted");
+}
+
+void vml_set_clock(int64_t epoch)
+{
+    atomic_store(&clock_value, epoch);
+    atomic_store(&clock_set, true);
+}
+
+int64_t vml_now(void)
+{
+    return atomic_load(&clock_set) ? atomic_load(&clock_value) : (int64_t)time(NULL);
+}
+
+bool vml_reproducible(void)
+{
+    return atomic_load(&clock_set);
+}
+
+int vml_random(void *buf, size_t n, struct vml_error *err)
+{
+    uint8_t *p = buf;
+
+    while (n > 0) {
+        ssize_t got = getrandom(p, n, 0);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return vml_fail_errno(err, "random bytes");
+        p += got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+int vml_new_id(char out[32], const char *prefix, struct vml_error *err)
+{
+    uint8_t raw[9];
+    int used = snprintf(out, 32, "%s", prefix);
+
+    if (vml_random(raw, sizeof raw, err) < 0)
+        return -1;
+    for (int i = 0; i < 17; i++) {
+        int nibble = raw[i / 2] >> (i % 2 ? 0 : 4) & 15;
+
+        out[used++] = "0123456789abcdef"[nibble];
+    }
+    out[used] = '\0';
+    return 0;
+}

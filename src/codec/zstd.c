@@ -1,0 +1,42 @@
+#include "vmlift/codec.h"
+
+#include <zstd.h>
+
+#include "codec/local.h"
+
+size_t vml_zstd_bound(size_t len)
+{
+    return ZSTD_compressBound(len);
+}
+
+int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
+                      struct vml_error *err)
+{
+    struct codec_local *local = codec_local();
+
+    if (local == NULL)
+        return vml_fail_nomem(err);
+    if (local->zstd_compress == NULL && (local->zstd_compress = ZSTD_createCCtx()) == NULL)
+        return vml_fail_nomem(err);
+    *out_len = ZSTD_compressCCtx(local->zstd_compress, out, cap, in, len, level);
+    if (ZSTD_isError(*out_len))
+        return vml_fail(err, VML_EIO, "codec/zstd", "zstd: %s", ZSTD_getErrorName(*out_len));
+    return 0;
+}
+
+int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err)
+{
+    struct codec_local *local = codec_local();
+    size_t n;
+
+    if (local == NULL)
+        return vml_fail_nomem(err);
+    if (local->zstd_expand == NULL && (local->zstd_expand = ZSTD_createDCtx()) == NULL)
+        return vml_fail_nomem(err);
+    n = ZSTD_decompressDCtx(local->zstd_expand, out, len, in, in_len);
+    if (ZSTD_isError(n))
+        return vml_fail(err, VML_EDATA, "codec/zstd", "zstd: %s", ZSTD_getErrorName(n));
+    if (n != len)
+        return vml_fail(err, VML_EDATA, "codec/length", "expands to %zu bytes, not %zu", n, len);
+    return 0;
+}

@@ -1,0 +1,356 @@
+/* Outputs.  A file is written without a name (O_TMPFILE) and linked to its name by commit, so that
+ * not even a kill -9 leaves half of one behind.  Where the file system has no nameless files (some
+ * FUSE and network ones) it is ".NAME.XXXXXX.part" beside the target until then. */
+#include "vmlift/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum output_kind { OUTPUT_FILE, OUTPUT_DEVICE, OUTPUT_PIPE, OUTPUT_APPEND };
+
+struct vml_output {
+    enum output_kind kind;
+    char *name; /* as given */
+    char *part; /* the working name, where nameless files do not exist; else NULL */
+    int fd, dir;
+    bool force;
+    uint64_t end;          /* where write appends */
+    uint64_t size;         /* device */
+    struct vml_output *of; /* append */
+    vml_tap *tap;
+    void *arg;
+};
+
+void vml_output_freep(struct vml_output **o)
+{
+    vml_output_free(*o);
+    *o = NULL;
+}
+
+void vml_output_free(struct vml_output *o)
+{
+    if (o == NULL)
+        return;
+    if (o->part != NULL)
+        (void)unlinkat(o->dir, o->part, 0);
+    if (o->fd >= 0)
+        close(o->fd);
+    if (o->dir >= 0)
+        close(o->dir);
+    free(o->part);
+    free(o->name);
+    free(o);
+}
+
+static struct vml_output *output_new(enum output_kind kind, const char *name, struct vml_error *err)
+{
+    struct vml_output *o = calloc(1, sizeof *o);
+    char *copy = strdup(name);
+
+    if (o == NULL || copy == NULL) {
+        free(o);
+        free(copy);
+        vml_fail_nomem(err);
+        return NULL;
+    }
+    *o = (struct vml_output){ .kind = kind, .name = copy, .fd = -1, .dir = -1 };
+    return o;
+}
+
+/* The last component of the name, which is what is created inside o->dir. */
+static const char *output_base(const struct vml_output *o)
+{
+    const char *slash = strrchr(o->name, '/');
+
+    return slash == NULL ? o->name : slash + 1;
+}
+
+static int open_folder(struct vml_output *o, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *copy = strdup(o->name);
+
+    if (copy == NULL)
+        return vml_fail_nomem(err);
+    o->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return o->dir < 0 ? vml_fail_errno(err, "%s: its folder", o->name) : 0;
+}
+
+static int open_part(struct vml_output *o, struct vml_error *err)
+{
+    uint32_t tag = 0;
+
+    if (vml_random(&tag, sizeof tag, err) < 0)
+        return -1;
+    if (asprintf(&o->part, ".%.200s.%08x.part", output_base(o), tag) < 0) {
+        o->part = NULL;
+        return vml_fail_nomem(err);
+    }
+    o->fd = openat(o->dir, o->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (o->fd >= 0)
+        return 0;
+    free(o->part);
+    o->part = NULL;
+    return vml_fail_errno(err, "%s", o->name);
+}
+
+static int exists(const struct vml_output *o, struct vml_error *err)
+{
+    return vml_fail(err, VML_EEXISTS, "output/exists", "%s: exists already (--force replaces it)",
+                    o->name);
+}
+
+static int open_file(struct vml_output *o, struct vml_error *err)
+{
+    if (open_folder(o, err) < 0)
+        return -1;
+    o->fd = openat(o->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    if (o->fd >= 0)
+        return 0;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+        return vml_fail_errno(err, "%s", o->name);
+    return open_part(o, err);
+}
+
+static int open_device(struct vml_output *o, struct vml_error *err)
+{
+    o->kind = OUTPUT_DEVICE;
+    if (!o->force)
+        return vml_fail(err, VML_EEXISTS, "output/exists",
+                        "%s: a block device (--force writes to it)", o->name);
+    /* O_EXCL on a device: not while it is mounted or otherwise in use */
+    o->fd = open(o->name, O_RDWR | O_EXCL | O_CLOEXEC);
+    if (o->fd < 0)
+        return vml_fail_errno(err, "%s", o->name);
+    if (ioctl(o->fd, BLKGETSIZE64, &o->size) < 0)
+        return vml_fail_errno(err, "%s: size of the device", o->name);
+    return 0;
+}
+
+static int open_stdout(struct vml_output *o, struct vml_error *err)
+{
+    struct stat st;
+
+    o->kind = OUTPUT_PIPE;
+    if (isatty(STDOUT_FILENO))
+        return vml_fail(err, VML_EUSAGE, "output/terminal",
+                        "%s: a terminal; send it to a file or a pipe", o->name);
+    /* A pipe is opened anew, so that O_NONBLOCK is ours alone and not that of everyone who shares
+     * the descriptor. */
+    if (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))
+        o->fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (o->fd < 0)
+        o->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    return o->fd < 0 ? vml_fail_errno(err, "%s", o->name) : 0;
+}
+
+int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
+                      struct vml_error *err)
+{
+    bool is_stdout = strcmp(path, "-") == 0;
+    VML_AUTO(vml_output_freep)
+    struct vml_output *o = output_new(OUTPUT_FILE, is_stdout ? "(stdout)" : path, err);
+    struct stat st;
+    int rc;
+
+    if (o == NULL)
+        return -1;
+    o->force = (flags & VML_OUTPUT_FORCE) != 0;
+    if (is_stdout)
+        rc = open_stdout(o, err);
+    else if (stat(path, &st) < 0)
+        rc = errno == ENOENT ? open_file(o, err) : vml_fail_errno(err, "%s", o->name);
+    else if (S_ISBLK(st.st_mode))
+        rc = open_device(o, err);
+    else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
+        o->kind = OUTPUT_PIPE;
+        o->fd = open(path, O_WRONLY | O_CLOEXEC);
+        rc = o->fd < 0 ? vml_fail_errno(err, "%s", o->name) : 0;
+    } else if (!S_ISREG(st.st_mode))
+        rc = vml_fail(err, VML_EUSAGE, "output/kind", "%s: not a file", o->name);
+    else
+        rc = o->force ? open_file(o, err) : exists(o, err);
+    if (rc < 0)
+        return -1;
+    *out = o;
+    o = NULL;
+    return 0;
+}
+
+int vml_output_append(struct vml_output **out, struct vml_output *of, const char *name,
+                      vml_tap *tap, void *arg, struct vml_error *err)
+{
+    struct vml_output *o = output_new(OUTPUT_APPEND, name, err);
+
+    if (o == NULL)
+        return -1;
+    o->of = of;
+    o->tap = tap;
+    o->arg = arg;
+    *out = o;
+    return 0;
+}
+
+const char *vml_output_name(const struct vml_output *o)
+{
+    return o->name;
+}
+
+bool vml_output_can_seek(const struct vml_output *o)
+{
+    return o->kind == OUTPUT_FILE || o->kind == OUTPUT_DEVICE;
+}
+
+uint64_t vml_output_tell(const struct vml_output *o)
+{
+    return o->end;
+}
+
+static int put_all(struct vml_output *o, const void *buf, size_t len, uint64_t off,
+                   struct vml_error *err)
+{
+    const uint8_t *p = buf;
+
+    while (len > 0) {
+        ssize_t n;
+
+        if (o->kind ==
+            OUTPUT_PIPE) { /* a reader that stalls must not keep an interruption waiting */
+            struct pollfd pfd = { .fd = o->fd, .events = POLLOUT };
+
+            if (vml_interrupted())
+                return vml_fail_interrupted(err);
+            if (poll(&pfd, 1, 200) == 0)
+                continue;
+            n = write(o->fd, p, len);
+        } else {
+            n = pwrite(o->fd, p, len, (off_t)off);
+        }
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0)
+            return vml_fail_errno(err, "write of %zu bytes at offset %llu", len,
+                                  (unsigned long long)off);
+        p += n;
+        off += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct vml_error *err)
+{
+    if (o->kind == OUTPUT_APPEND) {
+        if (vml_output_write(o->of, buf, len, err) < 0)
+            return -1;
+        if (o->tap != NULL)
+            o->tap(o->arg, buf, len);
+    } else if (put_all(o, buf, len, o->end, err) < 0) {
+        return -1;
+    }
+    o->end += len;
+    return 0;
+}
+
+int vml_output_pwrite(struct vml_output *o, const void *buf, size_t len, uint64_t off,
+                      struct vml_error *err)
+{
+    assert(vml_output_can_seek(o));
+    return put_all(o, buf, len, off, err);
+}
+
+int vml_output_zero(struct vml_output *o, uint64_t off, uint64_t len, struct vml_error *err)
+{
+    static const uint8_t zeroes[64 << 10];
+
+    assert(vml_output_can_seek(o));
+    if (o->kind == OUTPUT_FILE || len == 0)
+        return 0;
+    if (fallocate(o->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
+        return 0;
+    while (len > 0) {
+        size_t n = (size_t)vml_min_u64(len, sizeof zeroes);
+
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        if (put_all(o, zeroes, n, off, err) < 0)
+            return -1;
+        off += n;
+        len -= n;
+    }
+    return 0;
+}
+
+int vml_output_resize(struct vml_output *o, uint64_t size, struct vml_error *err)
+{
+    assert(vml_output_can_seek(o));
+    if (o->kind == OUTPUT_DEVICE && o->size < size)
+        return vml_fail(err, VML_EIO, "output/device-size",
+                        "needs %llu bytes, but the device has %llu", (unsigned long long)size,
+                        (unsigned long long)o->size);
+    if (o->kind == OUTPUT_FILE && ftruncate(o->fd, (off_t)size) < 0)
+        return vml_fail_errno(err, "setting the length to %llu", (unsigned long long)size);
+    return 0;
+}
+
+/* Give the nameless file its name: directly where the name is free, else beside it and over it. */
+static int link_file(struct vml_output *o, struct vml_error *err)
+{
+    const char *base = output_base(o);
+    char proc[64];
+    uint32_t tag = 0;
+
+    if (o->part == NULL) {
+        snprintf(proc, sizeof proc, "/proc/self/fd/%d", o->fd);
+        if (linkat(AT_FDCWD, proc, o->dir, base, AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        if (errno == EEXIST && !o->force)
+            return exists(o, err);
+        if (errno != EEXIST)
+            return vml_fail_errno(err, "%s", o->name);
+        if (vml_random(&tag, sizeof tag, err) < 0)
+            return -1;
+        if (asprintf(&o->part, ".%.200s.%08x.part", base, tag) < 0) {
+            o->part = NULL;
+            return vml_fail_nomem(err);
+        }
+        if (linkat(AT_FDCWD, proc, o->dir, o->part, AT_SYMLINK_FOLLOW) < 0)
+            return vml_fail_errno(err, "%s", o->name);
+    }
+    if (renameat2(o->dir, o->part, o->dir, base, o->force ? 0 : RENAME_NOREPLACE) < 0) {
+        if (errno == EEXIST)
+            return exists(o, err);
+        return vml_fail_errno(err, "%s", o->name);
+    }
+    free(o->part);
+    o->part = NULL;
+    return 0;
+}
+
+int vml_output_commit(struct vml_output *o, struct vml_error *err)
+{
+    switch (o->kind) {
+    case OUTPUT_APPEND:
+    case OUTPUT_PIPE:
+        return 0;
+    case OUTPUT_DEVICE:
+        return fsync(o->fd) < 0 ? vml_fail_errno(err, "%s: sync", o->name) : 0;
+    case OUTPUT_FILE:
+        break;
+    }
+    if (fdatasync(o->fd) < 0)
+        return vml_fail_errno(err, "%s: sync", o->name);
+    if (link_file(o, err) < 0)
+        return -1;
+    return fsync(o->dir) < 0 ? vml_fail_errno(err, "%s: sync of its folder", o->name) : 0;
+}

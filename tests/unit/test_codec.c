@@ -1,0 +1,119 @@
+/* The codecs against zlib and known digests, and every way in which a stream can be wrong. */
+#include <zlib.h>
+
+#include "check.h"
+#include "vmlift/codec.h"
+
+enum { LEN = 65536 };
+static uint8_t in[LEN], out[LEN + 1], packed[2 * LEN];
+
+static void fill(unsigned seed)
+{
+    for (size_t i = 0; i < LEN; i++) {
+        seed = seed * 1103515245u + 12345u;
+        in[i] = i % 3 == 0 ? (uint8_t)(seed >> 16) : (uint8_t)(i >> 8);
+    }
+}
+
+static void deflate_levels(void)
+{
+    struct vml_error err;
+    size_t n, used, again;
+
+    for (int level = 1; level <= 9; level++)
+        for (size_t len = 1; len <= LEN; len = len * 4 + (len == LEN)) {
+            uLongf got = LEN;
+
+            fill((unsigned)(level * 100) + (unsigned)len);
+            CHECK(vml_deflate_bound(len) <= sizeof packed);
+            CHECK_OK(vml_deflate(level, in, len, packed, vml_deflate_bound(len), &n, &err), &err);
+            CHECK_INT(uncompress(out, &got, packed, n), Z_OK);
+            CHECK(got == len && memcmp(in, out, len) == 0);
+            memset(out, 0xaa, sizeof out);
+            /* padding behind the stream is not part of it */
+            CHECK_OK(vml_inflate(packed, n + 100, &used, out, len, &err), &err);
+            CHECK(used == n && memcmp(in, out, len) == 0 && out[len] == 0xaa);
+            CHECK_OK(vml_deflate(level, in, len, packed, sizeof packed, &again, &err), &err);
+            CHECK_INT(again, n);
+        }
+}
+
+static void bad_streams(void)
+{
+    struct vml_error err;
+    uLongf n = sizeof packed;
+    size_t used;
+
+    fill(1);
+    CHECK_INT(compress2(packed, &n, in, LEN, 6), Z_OK);
+    CHECK_OK(vml_inflate(packed, n, &used, out, LEN, &err), &err);
+    CHECK_FAILS(vml_inflate(packed, n, &used, out, LEN - 1, &err), &err, "codec/length");
+    CHECK_FAILS(vml_inflate(packed, n, &used, out, LEN + 1, &err), &err, "codec/length");
+    CHECK(vml_inflate(packed, n - 1, &used, out, LEN, &err) < 0 && err.code == VML_EDATA);
+    CHECK_FAILS(vml_inflate(packed, 0, &used, out, LEN, &err), &err, "codec/inflate");
+    packed[n - 1] ^= 1; /* Adler-32 */
+    CHECK_FAILS(vml_inflate(packed, n, &used, out, LEN, &err), &err, "codec/inflate");
+    packed[n - 1] ^= 1;
+    packed[0] = 0;
+    CHECK_FAILS(vml_inflate(packed, n, &used, out, LEN, &err), &err, "codec/inflate");
+}
+
+static void zstd(void)
+{
+    struct vml_error err;
+    size_t n;
+
+    fill(2);
+    CHECK_OK(vml_zstd_compress(1, in, LEN, packed, vml_zstd_bound(LEN), &n, &err), &err);
+    CHECK_OK(vml_zstd_expand(packed, n, out, LEN, &err), &err);
+    CHECK(memcmp(in, out, LEN) == 0);
+    CHECK(vml_zstd_expand(packed, n, out, LEN - 1, &err) < 0);
+    CHECK_FAILS(vml_zstd_expand(packed, n, out, LEN + 1, &err), &err, "codec/length");
+    packed[0] ^= 1;
+    CHECK_FAILS(vml_zstd_expand(packed, n, out, LEN, &err), &err, "codec/zstd");
+}
+
+static void digests(void)
+{
+    /* FIPS 180-2, "abc" */
+    static const struct {
+        const char *algorithm, *hex;
+    } abc[] = {
+        { "sha1", "a9993e364706816aba3e25717850c26c9cd0d89d" },
+        { "sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+    };
+    struct vml_error err;
+
+    for (size_t i = 0; i < sizeof abc / sizeof abc[0]; i++) {
+        VML_AUTO(vml_digest_freep) struct vml_digest *d = NULL;
+        uint8_t sum[VML_DIGEST_MAX];
+        char hex[2 * VML_DIGEST_MAX + 1];
+        size_t len;
+
+        CHECK_OK(vml_digest_new(&d, abc[i].algorithm, &err), &err);
+        vml_digest_update(d, "a", 1);
+        vml_digest_tap(d, "bc", 2);
+        vml_digest_final(d, sum, &len);
+        vml_hex(hex, sum, len);
+        CHECK_STR(hex, abc[i].hex);
+    }
+    {
+        struct vml_digest *d = NULL;
+        uint8_t sum[32];
+        char hex[65];
+
+        CHECK_FAILS(vml_digest_new(&d, "md17", &err), &err, "codec/digest");
+        vml_sha256("abc", 3, sum);
+        vml_hex(hex, sum, 32);
+        CHECK_STR(hex, abc[1].hex);
+    }
+}
+
+int main(void)
+{
+    deflate_levels();
+    bad_streams();
+    zstd();
+    digests();
+    return 0;
+}
