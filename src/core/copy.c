@@ -166,6 +166,8 @@ static int take_chunk(struct job *j, struct slot *s, struct vml_error *err)
         }
         c->kind = VML_DATA;
         end = vml_min_u64(j->ahead.off + j->ahead.len, limit);
+        if (j->ahead.kind != VML_DATA) /* only up to where a chunk of its own can start */
+            end = vml_min_u64(end, vml_round_up(pos + 1, j->align));
         /* a payload is one unit of the reader's, and chunks are aligned to those */
         assert(j->ahead.payload == NULL || end == j->ahead.off + j->ahead.len);
         if (add_piece(s, &j->ahead, pos, end - pos, err) < 0)

@@ -1,0 +1,211 @@
+/* Inputs and outputs on real files and pipes. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "vmlift/io.h"
+
+static char folder[] = "/tmp/vmlift-io.XXXXXX";
+static struct vml_error err;
+
+static size_t count_files(void)
+{
+    DIR *d = opendir(folder);
+    size_t n = 0;
+
+    CHECK(d != NULL);
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n - 2;
+}
+
+static void put_file(const char *name, const void *bytes, size_t len)
+{
+    FILE *f = fopen(name, "wb");
+
+    CHECK(f != NULL && fwrite(bytes, 1, len, f) == len && fclose(f) == 0);
+}
+
+static void tap_sum(void *arg, const void *buf, size_t len)
+{
+    uint64_t *sum = arg;
+
+    for (size_t i = 0; i < len; i++)
+        *sum = *sum * 31 + ((const uint8_t *)buf)[i];
+}
+
+static void seekable(void)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *window = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *stream = NULL;
+    struct vml_input *none;
+    uint64_t sum = 0, want = 0;
+    char buf[32];
+    const void *p;
+    size_t n;
+
+    put_file("a", "0123456789", 10);
+    CHECK_OK(vml_input_open(&in, "a", &err), &err);
+    CHECK(vml_input_can_seek(in));
+    CHECK_INT(vml_input_size(in), 10);
+    CHECK_OK(vml_input_peek(in, 4, &p, &n, &err), &err);
+    CHECK(n == 4 && memcmp(p, "0123", 4) == 0);
+    CHECK_OK(vml_input_peek(in, 64, &p, &n, &err), &err);
+    CHECK_INT(n, 10);
+    CHECK_OK(vml_input_read(in, buf, 32, &n, &err), &err);
+    CHECK(n == 10 && memcmp(buf, "0123456789", 10) == 0);
+    CHECK_FAILS(vml_input_pread(in, buf, 4, 7, &err), &err, "input/truncated");
+    CHECK_FAILS(vml_input_pread(in, buf, 1, UINT64_MAX, &err), &err, "input/truncated");
+    CHECK_OK(vml_input_window(&window, in, "w", 3, 5, &err), &err);
+    CHECK_OK(vml_input_pread(window, buf, 2, 3, &err), &err);
+    CHECK(memcmp(buf, "67", 2) == 0);
+    CHECK_FAILS(vml_input_pread(window, buf, 3, 3, &err), &err, "input/truncated");
+    CHECK_FAILS(vml_input_window(&none, in, "w", 8, 3, &err), &err, "input/truncated");
+    CHECK_FAILS(vml_input_window(&none, in, "w", 3, UINT64_MAX, &err), &err, "input/truncated");
+    CHECK_OK(vml_input_stream(&stream, window, tap_sum, &sum, &err), &err);
+    CHECK(!vml_input_can_seek(stream));
+    CHECK_OK(vml_input_peek(stream, 2, &p, &n, &err), &err);
+    CHECK_OK(vml_input_read(stream, buf, 3, &n, &err), &err);
+    CHECK(n == 3 && memcmp(buf, "345", 3) == 0);
+    CHECK_OK(vml_input_read(stream, buf, 9, &n, &err), &err);
+    CHECK(n == 2 && memcmp(buf, "67", 2) == 0);
+    tap_sum(&want, "34567", 5);
+    CHECK_INT(sum, want); /* each byte once, also those that were looked at ahead */
+    CHECK_FAILS(vml_input_open(&none, "missing", &err), &err, "io/not-found");
+    CHECK_FAILS(vml_input_open(&none, ".", &err), &err, "input/kind");
+    CHECK(unlink("a") == 0);
+}
+
+static void holes(void)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *window = NULL;
+    int fd = open("h", O_RDWR | O_CREAT, 0600);
+    uint64_t end;
+    bool hole;
+
+    CHECK(ftruncate(fd, 3 << 20) == 0 && pwrite(fd, "x", 1, 1 << 20) == 1);
+    close(fd);
+    CHECK_OK(vml_input_open(&in, "h", &err), &err);
+    CHECK_OK(vml_input_window(&window, in, "w", 4096, 2 << 20, &err), &err);
+    CHECK_OK(vml_input_run(in, 0, &hole, &end, &err), &err);
+    if (hole) { /* the file system tells */
+        CHECK_INT(end, 1 << 20);
+        CHECK_OK(vml_input_run(window, 0, &hole, &end, &err), &err);
+        CHECK(hole);
+        CHECK_INT(end, (1 << 20) - 4096);
+        CHECK_OK(vml_input_run(in, 2 << 20, &hole, &end, &err), &err);
+        CHECK(hole);
+        CHECK_INT(end, 3 << 20);
+    }
+    CHECK(unlink("h") == 0);
+}
+
+static void pipes(void)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    char buf[64];
+    const void *p;
+    size_t n;
+
+    CHECK(mkfifo("p", 0600) == 0);
+    CHECK(system("(printf 0123; sleep 0.1; printf 456789) >p &") == 0);
+    CHECK_OK(vml_input_open(&in, "p", &err), &err);
+    CHECK(!vml_input_can_seek(in) && vml_input_size(in) == VML_SIZE_UNKNOWN);
+    CHECK_OK(vml_input_peek(in, 2, &p, &n, &err), &err);
+    CHECK_OK(vml_input_peek(in, 6, &p, &n, &err), &err);
+    CHECK(n == 6 && memcmp(p, "012345", 6) == 0);
+    CHECK_OK(vml_input_read(in, buf, 3, &n, &err), &err);
+    CHECK(n == 3 && memcmp(buf, "012", 3) == 0);
+    CHECK_OK(vml_input_read(in, buf, 64, &n, &err), &err);
+    CHECK(n == 7 && memcmp(buf, "3456789", 7) == 0);
+    CHECK(unlink("p") == 0);
+}
+
+static void outputs(void)
+{
+    struct vml_output *o = NULL, *member = NULL;
+    uint64_t sum = 0, want = 0;
+    struct stat st;
+
+    CHECK_OK(vml_output_create(&o, "out", 0, &err), &err);
+    CHECK_OK(vml_output_write(o, "abc", 3, &err), &err);
+    CHECK_OK(vml_output_append(&member, o, "m", tap_sum, &sum, &err), &err);
+    CHECK_OK(vml_output_write(member, "def", 3, &err), &err);
+    tap_sum(&want, "def", 3);
+    CHECK(sum == want && vml_output_tell(member) == 3 && vml_output_tell(o) == 6);
+    CHECK_OK(vml_output_commit(member, &err), &err);
+    vml_output_free(member);
+    CHECK_OK(vml_output_pwrite(o, "X", 1, 0, &err), &err);
+    CHECK_INT(count_files(), 0); /* no name before the commit */
+    CHECK_OK(vml_output_commit(o, &err), &err);
+    vml_output_free(o);
+    CHECK(system("[ \"$(cat out)\" = Xbcdef ]") == 0);
+
+    CHECK_FAILS(vml_output_create(&o, "out", 0, &err), &err, "output/exists");
+    CHECK_OK(vml_output_create(&o, "out", VML_OUTPUT_FORCE, &err), &err);
+    CHECK_OK(vml_output_write(o, "new", 3, &err), &err);
+    vml_output_free(o); /* not committed: the old one stays */
+    CHECK(system("[ \"$(cat out)\" = Xbcdef ]") == 0);
+    CHECK_OK(vml_output_create(&o, "out", VML_OUTPUT_FORCE, &err), &err);
+    CHECK_OK(vml_output_resize(o, 1 << 20, &err), &err);
+    CHECK_OK(vml_output_commit(o, &err), &err);
+    vml_output_free(o);
+    CHECK(stat("out", &st) == 0 && st.st_size == 1 << 20);
+    CHECK_INT(count_files(), 1);
+    CHECK(unlink("out") == 0);
+
+    /* somebody else takes the name meanwhile */
+    CHECK_OK(vml_output_create(&o, "late", 0, &err), &err);
+    put_file("late", "theirs", 6);
+    CHECK_FAILS(vml_output_commit(o, &err), &err, "output/exists");
+    vml_output_free(o);
+    CHECK(system("[ \"$(cat late)\" = theirs ]") == 0);
+    CHECK(unlink("late") == 0);
+    CHECK_FAILS(vml_output_create(&o, "no/such/folder", 0, &err), &err, "io/not-found");
+    CHECK_FAILS(vml_output_create(&o, ".", 0, &err), &err, "output/kind");
+}
+
+/* In a child: the limit stays. */
+static void full(void)
+{
+    struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };
+    char big[8192] = { 0 };
+    int status;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct vml_output *o;
+
+        signal(SIGXFSZ, SIG_IGN);
+        CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        CHECK_OK(vml_output_create(&o, "big", 0, &err), &err);
+        CHECK_FAILS(vml_output_write(o, big, sizeof big, &err), &err, "io/full");
+        CHECK_INT(vml_error_status(&err), 7);
+        vml_output_free(o);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK_INT(count_files(), 0);
+}
+
+int main(void)
+{
+    CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
+    seekable();
+    holes();
+    pipes();
+    outputs();
+    full();
+    CHECK_INT(count_files(), 0);
+    CHECK(chdir("/") == 0 && rmdir(folder) == 0);
+    return 0;
+}
