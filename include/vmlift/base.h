@@ -28,8 +28,8 @@ enum vml_code {
     VML_EINTERRUPTED, /* 130 */
 };
 
-/* Lives on the caller's stack and is never NULL.  text is one line without a final stop; slug is the
- * stable name of the fault ("vmdk/grain-range"), the first part of which is the module. */
+/* Lives on the caller's stack and is never NULL.  text is one line without a final stop; slug is
+ * the stable name of the fault ("vmdk/grain-range"), the first part of which is the module. */
 struct vml_error {
     enum vml_code code;
     char slug[48];
@@ -37,8 +37,8 @@ struct vml_error {
 };
 
 /* Each returns -1, so that a failing line reads: return vml_fail(err, ...).
- * Who names the object: a function that was given a name (a path, an ID) puts it in front of its text;
- * one that was given an object does not, since the core prefixes the object's name once. */
+ * Who names the object: a function that was given a name (a path, an ID) puts it in front of its
+ * text; one that was given an object does not, since the core prefixes the object's name once. */
 int vml_fail(struct vml_error *err, enum vml_code code, const char *slug, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same from errno, whose text is appended; code and slug follow from errno: ENOENT is
@@ -52,8 +52,8 @@ void vml_error_prefix(struct vml_error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 int vml_error_status(const struct vml_error *err); /* the exit status for err->code */
 
-/* Things worth saying that are no failure: a dirty flag, a manifest that is missing.  At most 32 are
- * kept; {0} is an empty list.  One thread at a time. */
+/* Things worth saying that are no failure: a dirty flag, a manifest that is missing.  At most 32
+ * are kept; {0} is an empty list.  One thread at a time. */
 struct vml_notes {
     size_t n;
     struct vml_note {
@@ -70,19 +70,23 @@ void vml_notes_clear(struct vml_notes *notes);
 #define VML_AUTO(fn) __attribute__((cleanup(fn)))
 void vml_freep(void *pp); /* free(*pp), for plain memory */
 
-/* Interruption.  vml_interrupt may be called from a signal handler; from then on every long wait and
- * loop of the library ends with VML_EINTERRUPTED within two seconds, leaving nothing behind.  It is
- * one flag for the process, as the signal is. */
+/* Interruption.  vml_interrupt may be called from a signal handler; from then on every long wait
+ * and loop of the library ends with VML_EINTERRUPTED within two seconds, leaving nothing behind. It
+ * is one flag for the process, as the signal is. */
 void vml_interrupt(void);
 bool vml_interrupted(void);
 int vml_fail_interrupted(struct vml_error *err); /* "interrupted" [interrupted], -1 */
 
-#ifdef __clang_analyzer__ /* sees one file at a time and would go on after a failure */
-#define vml_fail(...)           (vml_fail(__VA_ARGS__), -1)
-#define vml_fail_errno(...)     (vml_fail_errno(__VA_ARGS__), -1)
-#define vml_fail_nomem(err)     (vml_fail_nomem(err), -1)
-#define vml_fail_interrupted(e) (vml_fail_interrupted(e), -1)
-#endif
+/* So that compilers and analyzers, which see one file at a time, know what these return. */
+static inline int vml_failed(int rc)
+{
+    (void)rc;
+    return -1;
+}
+#define vml_fail(...)           vml_failed(vml_fail(__VA_ARGS__))
+#define vml_fail_errno(...)     vml_failed(vml_fail_errno(__VA_ARGS__))
+#define vml_fail_nomem(err)     vml_failed(vml_fail_nomem(err))
+#define vml_fail_interrupted(e) vml_failed(vml_fail_interrupted(e))
 
 /* Sizes.  Parse takes bytes with an optional suffix k M G T P E (powers of 1024, either case, "iB"
  * or "B" allowed after it); fails with VML_EUSAGE "size/syntax" or "size/range".  Format writes the
@@ -95,8 +99,8 @@ int vml_random(void *buf, size_t n, struct vml_error *err);
 /* prefix and 17 lowercase hex digits, as EC2 makes IDs: "ami-0123456789abcdef0". */
 int vml_new_id(char out[32], const char *prefix, struct vml_error *err);
 
-/* The time to write into outputs: SOURCE_DATE_EPOCH's if the program set it (vml_set_clock), else the
- * clock's.  Seconds since 1970. */
+/* The time to write into outputs: SOURCE_DATE_EPOCH's if the program set it (vml_set_clock), else
+ * the clock's.  Seconds since 1970. */
 void vml_set_clock(int64_t epoch);
 int64_t vml_now(void);
 /* True once vml_set_clock was called: IDs and UUIDs inside outputs then derive from content. */

@@ -16,17 +16,17 @@ size_t vml_deflate_bound(size_t len);
  * level and build give the same bytes. */
 int vml_deflate(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
                 struct vml_error *err);
-/* Inflates one stream into exactly `len` bytes.  *used gets the stream's own length (may be less than
- * in_len: padding).  VML_EDATA codec/inflate: not a zlib stream, damaged, or cut short;
- * codec/length: it holds less or more than `len` bytes (nothing is written past out + len).  A stream
- * that was cut short may show as either. */
+/* Inflates one stream into exactly `len` bytes.  *used gets the stream's own length (may be less
+ * than in_len: padding).  VML_EDATA codec/inflate: not a zlib stream, damaged, or cut short;
+ * codec/length: it holds less or more than `len` bytes (nothing is written past out + len).  A
+ * stream that was cut short may show as either. */
 int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t len,
                 struct vml_error *err);
 
 /* zstd frames of a known size, for the store's blocks. */
 size_t vml_zstd_bound(size_t len);
-int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t cap,
-                      size_t *out_len, struct vml_error *err);
+int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
+                      struct vml_error *err);
 int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err);
 
 /* Digests (libcrypto).  algorithm: "sha1", "sha256", "sha384", "sha512". */

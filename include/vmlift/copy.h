@@ -27,14 +27,14 @@ static inline uint32_t vml_chunk_size(uint32_t reader_unit, uint32_t writer_unit
 }
 
 /* Copies the whole disk and finishes the writer; neither is freed.  The writer's size may be larger
- * than the reader's (alignment): the rest is a hole.  The result is the same bytes for any number of
- * threads.  After a failure nothing more is put and the failure that lies first in the disk is
+ * than the reader's (alignment): the rest is a hole.  The result is the same bytes for any number
+ * of threads.  After a failure nothing more is put and the failure that lies first in the disk is
  * reported, prefixed with the name of its reader or writer. */
 int vml_copy(struct vml_reader *r, struct vml_writer *w, struct vml_copy *c, struct vml_error *err);
 
-/* A writer like w, but that `before` must succeed before w's finish makes anything visible: the place
- * to check what can only be known once the source was read to its end (a manifest).  An error of
- * `before` names its own object.  Takes w over, also on failure. */
+/* A writer like w, but that `before` must succeed before w's finish makes anything visible: the
+ * place to check what can only be known once the source was read to its end (a manifest).  An error
+ * of `before` names its own object.  Takes w over, also on failure. */
 int vml_writer_guard(struct vml_writer **out, struct vml_writer *w,
                      int (*before)(void *arg, struct vml_error *err), void *arg,
                      struct vml_error *err);

@@ -16,8 +16,8 @@ struct vml_boot {
     bool uefi;        /* an EFI system partition */
     char reason[200]; /* one line: what was found */
 };
-/* Reads at most the first and last MiB of a seekable disk.  A lying table is a finding in reason, never
- * a failure; -1 only when the disk cannot be read. */
+/* Reads at most the first and last MiB of a seekable disk.  A lying table is a finding in reason,
+ * never a failure; -1 only when the disk cannot be read. */
 int vml_boot_read(struct vml_reader *r, struct vml_boot *b, struct vml_error *err);
 /* "legacy-bios", "uefi", "uefi-preferred" (both) or "" (neither). */
 const char *vml_boot_mode(const struct vml_boot *b);

@@ -1,7 +1,9 @@
-/* Disks: what a format must provide.  A format file includes headers of this folder and nothing else.
+/* Disks: what a format must provide.  A format file includes headers of this folder and nothing
+ * else.
  *
- *     reader.extent  ->  chunk  ->  worker: load, zero test, encode  ->  writer.put  ->  writer.finish
- *       serial, cheap               parallel, pure                        ordered or not    commit
+ *     reader.extent  ->  chunk  ->  worker: load, zero test, encode  ->  writer.put  ->
+ * writer.finish serial, cheap               parallel, pure                        ordered or not
+ * commit
  *
  * Everything that holds a disk is a reader, everything that takes one is a writer. */
 #ifndef VMLIFT_IMAGE_H
@@ -25,10 +27,13 @@ enum vml_kind {
 struct vml_extent {
     uint64_t off, len;
     enum vml_kind kind;
-    uint64_t at;        /* the reader's own: where the bytes are, */
-    uint32_t stored;    /* and how many of them, as stored (0: as many as len) */
-    void *payload;      /* or the stored bytes themselves, malloc'd, when the source is a pipe; whoever */
-    size_t payload_len; /* called extent owns them (vml_extent_clear) */
+    /* The reader's own: where the bytes are, and how many as stored (0: as many as len). */
+    uint64_t at;
+    uint32_t stored;
+    /* Or the stored bytes themselves, malloc'd, when the source is a pipe; whoever called extent
+     * owns them (vml_extent_clear). */
+    void *payload;
+    size_t payload_len;
 };
 void vml_extent_clear(struct vml_extent *x);
 
@@ -47,12 +52,13 @@ struct vml_reader {
 /* The reader passed in is the one that the format's open made. */
 struct vml_reader_ops {
     /* The run that starts at off, which is below size: kind and len > 0, and with DATA where it is.
-     * Runs are contiguous; a run may end early (the next call goes on there), never past size, and a
-     * DATA run of a compressed format is one unit.  can_seek: any off, any thread.  Otherwise serial,
-     * off is where the last run ended.  Size unknown: len = 0 says that the disk ended at off. */
+     * Runs are contiguous; a run may end early (the next call goes on there), never past size, and
+     * a DATA run of a compressed format is one unit.  can_seek: any off, any thread.  Otherwise
+     * serial, off is where the last run ended.  Size unknown: len = 0 says that the disk ended at
+     * off. */
     int (*extent)(struct vml_reader *r, uint64_t off, struct vml_extent *x, struct vml_error *err);
     /* Bytes [off, off+len) of the disk, inside the DATA extent x, decoded into buf.  Any thread.
-     * With x->payload the bytes come from there.  Of a compressed unit any part may be asked for. */
+     * With x->payload the bytes come from there.  Any part of a unit may be asked for. */
     int (*load)(struct vml_reader *r, const struct vml_extent *x, uint64_t off, size_t len,
                 void *buf, struct vml_error *err);
     /* After the last extent of a pipe (may be NULL): read to the end and check what stands there
@@ -61,14 +67,14 @@ struct vml_reader_ops {
     void (*free)(struct vml_reader *r); /* r and its input; never fails */
 };
 
-/* What travels to a writer.  off is a multiple of the writer's unit, and so is len but at the disk's
- * end.  Chunks cover the disk from 0 to size without gap or overlap. */
+/* What travels to a writer.  off is a multiple of the writer's unit, and so is len but at the
+ * disk's end.  Chunks cover the disk from 0 to size without gap or overlap. */
 struct vml_chunk {
     uint64_t off, len;
-    enum vml_kind kind;      /* DATA: len is at most the copy's chunk size (vml_chunk_size), and not
-                                all of it is zero; ZERO and HOLE may be of any length */
-    const uint8_t *data;     /* len bytes; NULL unless DATA */
-    uint8_t *enc;            /* for encode's result: the slot's own buffer, kept from chunk to chunk */
+    enum vml_kind kind;  /* DATA: len is at most the copy's chunk size (vml_chunk_size), and not
+                            all of it is zero; ZERO and HOLE may be of any length */
+    const uint8_t *data; /* len bytes; NULL unless DATA */
+    uint8_t *enc;        /* for encode's result: the slot's own buffer, kept from chunk to chunk */
     size_t enc_len, enc_cap; /* (vml_chunk_reserve) */
     void *user;              /* encode may leave one word for put; not freed by anyone */
 };
@@ -81,7 +87,8 @@ struct vml_writer {
     char *name;    /* for errors; set and freed by core */
     uint64_t size; /* of the disk; VML_SIZE_UNKNOWN where create took that */
     uint32_t unit; /* power of two, at least 512 */
-    bool ordered;  /* put sees chunks in ascending order, one at a time; else any order, any thread */
+    bool
+        ordered; /* put sees chunks in ascending order, one at a time; else any order, any thread */
 };
 
 struct vml_writer_ops {
@@ -94,7 +101,7 @@ struct vml_writer_ops {
     void (*free)(struct vml_writer *w); /* w and its output; not finished: nothing is left behind */
 };
 
-/* --- formats ----------------------------------------------------------------------------------- */
+/* --- formats -------------------------------------------------------------------------------- */
 
 enum {
     VML_CAN_READ = 1,
@@ -106,15 +113,15 @@ enum {
 struct vml_subformat {
     const char *name;
     unsigned can;
-    uint64_t max; /* largest disk it can hold, bytes */
+    uint64_t max;   /* largest disk it can hold, bytes */
     uint32_t align; /* disk sizes are rounded up to this when written (zeroes are added), bytes */
 };
 struct vml_option {
     const char *name, *help; /* "level", "deflate level 1..9 (1)" */
 };
 
-/* What a writer is to make.  size is exactly the disk's: core has rounded it to the subformat's align
- * and checked max, names and options before create is called. */
+/* What a writer is to make.  size is exactly the disk's: core has rounded it to the subformat's
+ * align and checked max, names and options before create is called. */
 struct vml_create {
     uint64_t size;         /* VML_SIZE_UNKNOWN only for a subformat with VML_ANY_SIZE */
     const char *subformat; /* one of the row's, never NULL */
@@ -128,8 +135,8 @@ struct vml_package_ops; /* package.h */
 struct vml_format {
     const char *name, *summary;
     const char *suffixes;                   /* "vhd vpc": chooses an output's format by its name */
-    const struct vml_subformat *subformats; /* ends with a NULL name; the first that can be written is
-                                               the default */
+    const struct vml_subformat *subformats; /* ends with a NULL name; the first that can be written
+                                               is the default */
     const struct vml_option *options;       /* of create; ends with a NULL name; may be NULL */
     /* Is it this?  0 no .. 100 certain; reads by peek, and by pread where it can seek. -1: failed.
      * Content decides, never a name. */
@@ -137,15 +144,15 @@ struct vml_format {
     /* Takes `in` over when it succeeds; the caller keeps it on failure.  NULL for packages. */
     int (*open)(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
     int (*create)(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
-                  struct vml_error *err); /* takes `o` over likewise */
-    const struct vml_package_ops *package;  /* set for formats of several disks (OVA) */
+                  struct vml_error *err);  /* takes `o` over likewise */
+    const struct vml_package_ops *package; /* set for formats of several disks (OVA) */
 };
 
 /* formats/table.c: NULL-terminated, the one list.  Core never names it: it takes a table. */
 extern const struct vml_format *const vml_formats[];
 extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, vml_format_ova;
 
-/* --- core -------------------------------------------------------------------------------------- */
+/* --- core ----------------------------------------------------------------------------------- */
 
 /* The row called `name` (or with it among its suffixes); VML_EUNSUPPORTED image/format lists those
  * that exist. */
@@ -160,9 +167,9 @@ int vml_image_probe(const struct vml_format **out, const struct vml_format *cons
  * failure. Errors carry the input's name. */
 int vml_image_open(struct vml_reader **out, const struct vml_format *const *table,
                    struct vml_input *in, const char *format, struct vml_error *err);
-/* The writer for a disk of `size` bytes.  subformat and options may be NULL.  Takes `o` over, also on
- * failure.  Refuses an unknown subformat or option (VML_EUSAGE), a pipe where the subformat needs to
- * seek (image/needs-seek) and a disk that is too large (image/too-large). */
+/* The writer for a disk of `size` bytes.  subformat and options may be NULL.  Takes `o` over, also
+ * on failure.  Refuses an unknown subformat or option (VML_EUSAGE), a pipe where the subformat
+ * needs to seek (image/needs-seek) and a disk that is too large (image/too-large). */
 int vml_image_create(struct vml_writer **out, const struct vml_format *format, struct vml_output *o,
                      uint64_t size, const char *subformat, const char *options,
                      struct vml_error *err);

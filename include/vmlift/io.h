@@ -17,10 +17,10 @@ struct vml_output;
 /* Sees bytes in the order in which they pass, each once: for digests. */
 typedef void vml_tap(void *arg, const void *buf, size_t len);
 
-/* --- inputs ------------------------------------------------------------------------------------ */
+/* --- inputs --------------------------------------------------------------------------------- */
 
-/* A file, a block device, or "-" for standard input.  Errors name the path: io/not-found, io/denied,
- * input/kind (a directory, socket or terminal), io/error. */
+/* A file, a block device, or "-" for standard input.  Errors name the path: io/not-found,
+ * io/denied, input/kind (a directory, socket or terminal), io/error. */
 int vml_input_open(struct vml_input **out, const char *path, struct vml_error *err);
 /* Bytes [off, off+size) of another seekable input (a member of a tar): seekable too, and as sparse.
  * `of` must outlive it.  VML_EDATA input/truncated when the range does not fit. */
@@ -47,8 +47,7 @@ bool vml_input_can_seek(const struct vml_input *in);
 int vml_input_peek(struct vml_input *in, size_t want, const void **p, size_t *have,
                    struct vml_error *err);
 /* The next bytes in order; *got < len only at the end of the input.  One thread at a time. */
-int vml_input_read(struct vml_input *in, void *buf, size_t len, size_t *got,
-                   struct vml_error *err);
+int vml_input_read(struct vml_input *in, void *buf, size_t len, size_t *got, struct vml_error *err);
 /* Exactly len bytes at off.  Any thread, in parallel.  Needs can_seek.  Past the end: VML_EDATA
  * input/truncated, naming what was wanted and where the input ends. */
 int vml_input_pread(struct vml_input *in, void *buf, size_t len, uint64_t off,
@@ -58,17 +57,17 @@ int vml_input_pread(struct vml_input *in, void *buf, size_t len, uint64_t off,
 int vml_input_run(struct vml_input *in, uint64_t off, bool *hole, uint64_t *end,
                   struct vml_error *err);
 
-/* --- outputs ----------------------------------------------------------------------------------- */
+/* --- outputs -------------------------------------------------------------------------------- */
 
 enum { VML_OUTPUT_FORCE = 1 }; /* replace an existing file; write to a block device */
 
-/* A new file, a block device, or "-" for standard output.  A file has no name until commit: freed (or
- * killed) before that, nothing is left.  Errors name the path: output/exists (VML_EEXISTS) without
- * VML_OUTPUT_FORCE, io/denied, io/full, output/kind. */
+/* A new file, a block device, or "-" for standard output.  A file has no name until commit: freed
+ * (or killed) before that, nothing is left.  Errors name the path: output/exists (VML_EEXISTS)
+ * without VML_OUTPUT_FORCE, io/denied, io/full, output/kind. */
 int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
                       struct vml_error *err);
-/* Appends to `of`, which must outlive it, and shows tap (may be NULL) every byte; can_seek is false;
- * commit and free leave `of` as it is. */
+/* Appends to `of`, which must outlive it, and shows tap (may be NULL) every byte; can_seek is
+ * false; commit and free leave `of` as it is. */
 int vml_output_append(struct vml_output **out, struct vml_output *of, const char *name,
                       vml_tap *tap, void *arg, struct vml_error *err);
 const char *vml_output_name(const struct vml_output *o);
@@ -83,27 +82,28 @@ int vml_output_pwrite(struct vml_output *o, const void *buf, size_t len, uint64_
 /* Make [off, off+len) read as zeroes.  Free of cost where the file was never written; a device is
  * zeroed for real.  Any thread.  Needs can_seek. */
 int vml_output_zero(struct vml_output *o, uint64_t off, uint64_t len, struct vml_error *err);
-/* Set the file's length (new bytes are holes), before any pwrite beyond it; a device must be at least
- * as large (output/device-size).  Needs can_seek. */
+/* Set the file's length (new bytes are holes), before any pwrite beyond it; a device must be at
+ * least as large (output/device-size).  Needs can_seek. */
 int vml_output_resize(struct vml_output *o, uint64_t size, struct vml_error *err);
 /* Durable and under its name when it returns: fdatasync, link or rename, fsync of the folder. */
 int vml_output_commit(struct vml_output *o, struct vml_error *err);
 void vml_output_free(struct vml_output *o);
 void vml_output_freep(struct vml_output **o);
 
-/* --- archives ---------------------------------------------------------------------------------- */
+/* --- archives ------------------------------------------------------------------------------- */
 
 /* A tar, member by member (libarchive underneath: ustar, GNU, pax; no compression). */
 struct vml_archive;
 struct vml_member {
     const char *name; /* valid until the next vml_archive_next */
     uint64_t size;
-    uint64_t off;     /* of its data in the input; VML_SIZE_UNKNOWN on a pipe */
+    uint64_t off; /* of its data in the input; VML_SIZE_UNKNOWN on a pipe */
 };
 /* `in` must outlive the archive and is used by nobody else meanwhile. */
 int vml_archive_open(struct vml_archive **out, struct vml_input *in, struct vml_error *err);
 /* *got is false at the end.  Refused by name (VML_EDATA): ova/member-type (links, devices, sparse
- * members), ova/member-name (absolute, "..", backslash, control bytes), input/truncated, ova/container. */
+ * members), ova/member-name (absolute, "..", backslash, control bytes), input/truncated,
+ * ova/container. */
 int vml_archive_next(struct vml_archive *a, struct vml_member *m, bool *got, struct vml_error *err);
 /* The current member's bytes, in order (on a pipe the only way to them). */
 int vml_archive_read(struct vml_archive *a, void *buf, size_t len, size_t *got,

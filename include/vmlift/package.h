@@ -21,12 +21,12 @@ struct vml_machine {
 
 /* What the description says of a disk. */
 struct vml_disk {
-    char *file;        /* the member's name, or the lone file's; owned by the package */
-    uint64_t capacity; /* bytes; VML_SIZE_UNKNOWN where it is not said */
+    char *file;           /* the member's name, or the lone file's; owned by the package */
+    uint64_t capacity;    /* bytes; VML_SIZE_UNKNOWN where it is not said */
     uint64_t stored_size; /* of the member; VML_SIZE_UNKNOWN where it is not known */
 };
 
-/* --- what a package format provides (formats/ova.c) -------------------------------------------- */
+/* --- what a package format provides (formats/ova.c) ----------------------------------------- */
 
 struct vml_package_reader {
     const struct vml_package_ops *ops;
@@ -37,14 +37,15 @@ struct vml_package_reader {
 };
 struct vml_package_writer {
     const struct vml_package_ops *ops;
-    const char *disk_format, *disk_subformat; /* what its disks are to be: "vmdk", "streamOptimized" */
+    const char *disk_format,
+        *disk_subformat; /* what its disks are to be: "vmdk", "streamOptimized" */
 };
 struct vml_package_ops {
     /* Reads the description: machine and disks.  Takes `in` over when it succeeds. */
     int (*open)(struct vml_package_reader **out, struct vml_input *in, struct vml_error *err);
-    /* Disk i's bytes.  once: front to back, digesting for the manifest on the way; disks in the order
-     * in which they are stored where the package is a pipe.  Not once: seekable.  The input is the
-     * caller's; it must be freed before the package. */
+    /* Disk i's bytes.  once: front to back, digesting for the manifest on the way; disks in the
+     * order in which they are stored where the package is a pipe.  Not once: seekable.  The input
+     * is the caller's; it must be freed before the package. */
     int (*disk)(struct vml_package_reader *p, size_t i, bool once, struct vml_input **in,
                 struct vml_error *err);
     /* Which disk comes next in the order of storage, after *i (start with SIZE_MAX); SIZE_MAX when
@@ -67,15 +68,16 @@ struct vml_package_ops {
     void (*free)(struct vml_package_writer *w); /* not finished: nothing is left */
 };
 
-/* --- core/package.c ---------------------------------------------------------------------------- */
+/* --- core/package.c ------------------------------------------------------------------------- */
 
 struct vml_package;
 
-/* Opens a package or a lone disk in the format called `format`, or (NULL) the probed one.  Takes `in`
- * over, also on failure.  Errors carry the input's name. */
+/* Opens a package or a lone disk in the format called `format`, or (NULL) the probed one.  Takes
+ * `in` over, also on failure.  Errors carry the input's name. */
 int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
                      struct vml_input *in, const char *format, struct vml_error *err);
-const char *vml_package_format(const struct vml_package *p); /* "ova", or the lone disk's "vmdk" .. */
+const char *
+vml_package_format(const struct vml_package *p); /* "ova", or the lone disk's "vmdk" .. */
 const struct vml_machine *vml_package_machine(const struct vml_package *p);
 size_t vml_package_count(const struct vml_package *p);
 const struct vml_disk *vml_package_disk(const struct vml_package *p, size_t i);
@@ -94,15 +96,15 @@ void vml_package_free(struct vml_package *p);
 void vml_package_freep(struct vml_package **p);
 
 /* A new package (or lone disk: n must be 1, else VML_EUNSUPPORTED package/one-disk) in `format`.
- * subformat and options (of the disk format; of the package format for packages) may be NULL.  Takes
+ * subformat and options (of the disk format; of the package format for packages) may be NULL. Takes
  * `o` over, also on failure. */
 struct vml_package_out;
 int vml_package_create(struct vml_package_out **out, const struct vml_format *const *table,
                        const struct vml_format *format, struct vml_output *o,
                        const struct vml_machine *machine, const uint64_t *sizes, size_t n,
                        const char *subformat, const char *options, struct vml_error *err);
-/* The writer of disk number i (0, 1, .. n-1), to be filled by vml_copy and freed by the caller before
- * the next. */
+/* The writer of disk number i (0, 1, .. n-1), to be filled by vml_copy and freed by the caller
+ * before the next. */
 int vml_package_add(struct vml_package_out *p, size_t i, struct vml_writer **out,
                     struct vml_error *err);
 int vml_package_finish(struct vml_package_out *p, struct vml_error *err);

@@ -38,15 +38,15 @@ void vml_store_free(struct vml_store *s);
 void vml_store_freep(struct vml_store **s);
 struct vml_db *vml_store_db(struct vml_store *s); /* the store's own */
 
-/* --- writing: one transaction, one commit ------------------------------------------------------- */
+/* --- writing: one transaction, one commit --------------------------------------------------- */
 
 struct vml_txn;
-/* Holds the store's lock shared until it is freed.  One thread drives a transaction; the writers in it
- * are filled one after another. */
+/* Holds the store's lock shared until it is freed.  One thread drives a transaction; the writers in
+ * it are filled one after another. */
 int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *err);
 /* A writer for a new snapshot.  what->owner, region, description and created are taken from `what`;
- * ID, size, data_size and root are filled in there by the writer's finish, so `what` must live until
- * then.  The writer must be freed before the transaction. */
+ * ID, size, data_size and root are filled in there by the writer's finish, so `what` must live
+ * until then.  The writer must be freed before the transaction. */
 int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
                      struct vml_writer **out, struct vml_error *err);
 /* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. */
@@ -56,7 +56,7 @@ int vml_txn_commit(struct vml_txn *t, vml_txn_also *also, void *arg, struct vml_
 void vml_txn_free(struct vml_txn *t); /* not committed: nothing is visible */
 void vml_txn_freep(struct vml_txn **t);
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------------------------- */
 
 /* The disk of a snapshot, seekable.  A block that is missing or damaged is an error that names the
  * snapshot and the byte range (VML_EDATA store/block-missing, store/block-damaged), never zeroes.
@@ -72,7 +72,7 @@ int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struc
  * naming the image; snapshot/not-found. */
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);
 
-/* --- upkeep -------------------------------------------------------------------------------------- */
+/* --- upkeep --------------------------------------------------------------------------------- */
 
 struct vml_store_stats {
     uint64_t snapshots, images, packs, blocks; /* counts */
@@ -83,9 +83,9 @@ struct vml_store_stats {
 };
 int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err);
 
-/* Reads every frame of every pack and walks every tree: XXH3 of the frame, SHA-256 of the block.  Each
- * fault is told once, with the snapshot and byte range that suffer where one does.  *faults counts
- * them; -1 only when the check itself could not be done. */
+/* Reads every frame of every pack and walks every tree: XXH3 of the frame, SHA-256 of the block.
+ * Each fault is told once, with the snapshot and byte range that suffer where one does.  *faults
+ * counts them; -1 only when the check itself could not be done. */
 typedef void vml_fault_fn(void *arg, const char *slug, const char *text);
 int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
                      void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,

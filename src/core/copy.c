@@ -57,8 +57,7 @@ struct job {
     struct vml_error error;
 };
 
-/* --- failing -----------------------------------------------------------------------------------
- */
+/* --- failing -------------------------------------------------------------------------------- */
 
 static void job_fail(struct job *j, uint64_t ticket, const struct vml_error *err)
 {
@@ -85,8 +84,7 @@ static int writer_failed(const struct job *j, struct vml_error *err)
     return -1;
 }
 
-/* --- taking a chunk: serial, cheap -------------------------------------------------------------
- */
+/* --- taking a chunk: serial, cheap ---------------------------------------------------------- */
 
 /* Make j->ahead the extent at `off`, which is below the end. Sets j->size when a raw pipe ends. */
 static int look_ahead(struct job *j, uint64_t off, struct vml_error *err)
@@ -180,8 +178,7 @@ static int take_chunk(struct job *j, struct slot *s, struct vml_error *err)
     return c->len > 0;
 }
 
-/* --- the work: parallel, pure ------------------------------------------------------------------
- */
+/* --- the work: parallel, pure --------------------------------------------------------------- */
 
 static int work(struct job *j, struct slot *s, struct vml_error *err)
 {
@@ -212,8 +209,7 @@ static int work(struct job *j, struct slot *s, struct vml_error *err)
     return 0;
 }
 
-/* --- putting ------------------------------------------------------------------------------------
- */
+/* --- putting -------------------------------------------------------------------------------- */
 
 /* With j->out held. */
 static void count(struct job *j, const struct vml_chunk *c)
@@ -284,8 +280,7 @@ static struct slot *free_slot(struct job *j, struct slot *own)
     return s;
 }
 
-/* --- workers
- * -------------------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------------------------- */
 
 /* One chunk from the reader to the writer.  False: no more of them for this worker. */
 static bool carry(struct job *j, struct slot *own)

@@ -10,8 +10,7 @@
 #include "vmlift/copy.h"
 #include "vmlift/endian.h"
 
-/* --- which format ------------------------------------------------------------------------------
- */
+/* --- which format --------------------------------------------------------------------------- */
 
 static bool word_in(const char *word, size_t len, const char *list)
 {
@@ -116,8 +115,7 @@ int vml_image_probe(const struct vml_format **out, const struct vml_format *cons
     return 0;
 }
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------------------------- */
 
 static int reader_named(struct vml_reader **out, const struct vml_format *f, struct vml_input **in,
                         struct vml_error *err)
@@ -168,8 +166,7 @@ int vml_image_open(struct vml_reader **out, const struct vml_format *const *tabl
     return 0;
 }
 
-/* --- creating ------------------------------------------------------------------------------------
- */
+/* --- creating ------------------------------------------------------------------------------- */
 
 const char *vml_create_option(const struct vml_create *c, const char *name, const char *def,
                               char buf[64])
@@ -302,8 +299,7 @@ int vml_image_create(struct vml_writer **out, const struct vml_format *format, s
     return 0;
 }
 
-/* --- extents and bytes
- * ------------------------------------------------------------------------------ */
+/* --- extents and bytes ---------------------------------------------------------------------- */
 
 void vml_extent_clear(struct vml_extent *x)
 {

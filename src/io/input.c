@@ -51,7 +51,7 @@ static struct vml_input *input_new(const struct input_ops *ops, const char *name
     return in;
 }
 
-/* --- files and devices ----------------------------------------------------------------------- */
+/* --- files and devices ---------------------------------------------------------------------- */
 
 static int past_end(struct vml_error *err, size_t len, uint64_t off, uint64_t size)
 {
@@ -132,7 +132,7 @@ static const struct input_ops file_ops = { .read = seekable_read,
                                            .pread = file_pread,
                                            .run = file_run };
 
-/* --- pipes ----------------------------------------------------------------------------------- */
+/* --- pipes ---------------------------------------------------------------------------------- */
 
 /* One read(2), in slices of waiting so that an interruption ends a silent pipe too. */
 static int pipe_some(struct vml_input *in, void *buf, size_t len, size_t *got,
@@ -144,7 +144,7 @@ static int pipe_some(struct vml_input *in, void *buf, size_t len, size_t *got,
 
         if (vml_interrupted())
             return vml_fail_interrupted(err);
-        if (poll(&p, 1, 200) == 0)
+        if (poll(&p, 1, 200) <= 0) /* a signal ends it too */
             continue;
         n = read(in->fd, buf, len);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -178,8 +178,7 @@ static int pipe_read(struct vml_input *in, void *buf, size_t len, size_t *got,
 
 static const struct input_ops pipe_ops = { .read = pipe_read };
 
-/* --- windows and streams over another input ----------------------------------------------------
- */
+/* --- windows and streams over another input ------------------------------------------------- */
 
 static int window_pread(struct vml_input *in, void *buf, size_t len, uint64_t off,
                         struct vml_error *err)
@@ -268,8 +267,7 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
     return 0;
 }
 
-/* --- opening, and what all kinds share ---------------------------------------------------------
- */
+/* --- opening, and what all kinds share ------------------------------------------------------ */
 
 /* Whether fd is something to read a disk from, and how. */
 static int input_kind(struct vml_input *in, struct vml_error *err)

@@ -230,7 +230,7 @@ static int put_all(struct vml_output *o, const void *buf, size_t len, uint64_t o
 
             if (vml_interrupted())
                 return vml_fail_interrupted(err);
-            if (poll(&pfd, 1, 200) == 0)
+            if (poll(&pfd, 1, 200) <= 0)
                 continue;
             n = write(o->fd, p, len);
         } else {
