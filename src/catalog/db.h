@@ -1,0 +1,51 @@
+/* The catalog behind a narrow interface: plain SQL in, rows out, so that SQLite now and a server
+ * later are one file each.  Errors are VML_EIO catalog/error (catalog/busy, catalog/corrupt
+ * (VML_EDATA), io/full) and carry the engine's own text.
+ *
+ * A struct vml_db may be used by several threads: each statement holds its lock from prepare to
+ * free; a SQL transaction from begin to commit or rollback (recursive for the thread that holds
+ * it). */
+#ifndef VMLIFT_CATALOG_DB_H
+#define VMLIFT_CATALOG_DB_H
+
+#include "vmlift/base.h"
+
+struct vml_db;
+struct vml_stmt;
+
+/* Opens, or with create makes, the file and brings the schema to this version (schema.c). Foreign
+ * or newer: VML_EUNSUPPORTED catalog/version. */
+int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err);
+void vml_db_free(struct vml_db *db);
+void vml_db_freep(struct vml_db **db);
+/* How long to wait for another process's transaction (30 s) before catalog/busy. */
+void vml_db_set_wait(struct vml_db *db, unsigned ms);
+
+/* Transactions do not nest.  begin takes the write lock at once.  After commit the transaction is
+ * over: durable, or when that failed, rolled back. */
+int vml_db_begin(struct vml_db *db, struct vml_error *err);
+int vml_db_commit(struct vml_db *db, struct vml_error *err);
+void vml_db_rollback(struct vml_db *db); /* nothing to roll back: fine */
+int vml_db_exec(struct vml_db *db, const char *sql,
+                struct vml_error *err); /* no parameters, no rows */
+
+/* A statement; parameters are bound from the arguments by types, one letter each:
+ *   i int64_t (cast what is not)   t const char * (NULL is SQL NULL)   b const void *, size_t
+ * Text and blobs must stay as they are until the statement is freed. */
+int vml_db_query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
+                 const char *types, ...);
+/* Reset and bind anew: for loops. */
+int vml_stmt_rebind(struct vml_stmt *st, struct vml_error *err, const char *types, ...);
+/* 1: a row, 0: done, -1: failed. */
+int vml_stmt_step(struct vml_stmt *st, struct vml_error *err);
+int64_t vml_stmt_int(struct vml_stmt *st, int column);
+const char *vml_stmt_text(struct vml_stmt *st, int column); /* "" for NULL; until the next step */
+const void *vml_stmt_blob(struct vml_stmt *st, int column, size_t *len);
+void vml_stmt_free(struct vml_stmt *st);
+void vml_stmt_freep(struct vml_stmt **st);
+/* query, step to the end, free: for INSERT, UPDATE, DELETE. *changed (may be NULL): rows. A broken
+ * UNIQUE constraint is VML_EEXISTS catalog/duplicate. */
+int vml_db_run(struct vml_db *db, int64_t *changed, struct vml_error *err, const char *sql,
+               const char *types, ...);
+
+#endif
