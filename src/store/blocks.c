@@ -1,0 +1,128 @@
+/* Where blocks are: rows of the catalog, and reading what they point to. */
+#include "store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmlift/codec.h"
+
+bool vml_is_hole(const uint8_t address[32])
+{
+    return vml_is_zero(address, 32);
+}
+
+/* A row is as little to be trusted as a file: what it says becomes lengths and a path. */
+int vml_place_row(struct vml_stmt *st, struct vml_place *p, struct vml_error *err)
+{
+    size_t len;
+    const void *address = vml_stmt_blob(st, 0, &len);
+    const char *pack = vml_stmt_text(st, 1);
+    int64_t off = vml_stmt_int(st, 2), stored = vml_stmt_int(st, 3), raw = vml_stmt_int(st, 4),
+            codec = vml_stmt_int(st, 5), type = vml_stmt_int(st, 6);
+
+    if (len != 32 || strlen(pack) != VML_KEY - 1 ||
+        strspn(pack, "0123456789abcdef") != VML_KEY - 1 || off < VML_PACK_HEADER ||
+        off > INT32_MAX || raw < 0 || raw > VML_FRAME_MAX || type < VML_FRAME_DATA ||
+        type > VML_FRAME_RECORD ||
+        (codec == VML_CODEC_STORED ? stored != raw
+                                   : codec != VML_CODEC_ZSTD || stored < 0 || stored >= raw))
+        return vml_fail(err, VML_EDATA, "catalog/corrupt",
+                        "catalog: a block's row cannot be: pack %.40s, offset %lld, stored %lld, "
+                        "raw %lld, codec %lld, type %lld",
+                        pack, (long long)off, (long long)stored, (long long)raw, (long long)codec,
+                        (long long)type);
+    memcpy(p->pack, pack, VML_KEY);
+    memcpy(p->entry.address, address, 32);
+    p->entry.off = (uint32_t)off;
+    p->entry.stored = (uint32_t)stored;
+    p->entry.raw = (uint32_t)raw;
+    p->entry.codec = (uint8_t)codec;
+    p->entry.type = (uint8_t)type;
+    return 0;
+}
+
+int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_place *p, bool *found,
+                   struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    int rc;
+
+    if (vml_db_query(db, &st, err, "SELECT " VML_PLACE_COLUMNS " FROM blocks WHERE address = ?",
+                     "b", address, (size_t)32) < 0 ||
+        (rc = vml_stmt_step(st, err)) < 0)
+        return -1;
+    *found = rc == 1;
+    return rc == 1 ? vml_place_row(st, p, err) : 0;
+}
+
+static int read_at(struct vml_store *s, const struct vml_place *p, void *buf, size_t raw,
+                   struct vml_error *err)
+{
+    VML_AUTO(vml_freep) uint8_t *frame = NULL;
+
+    if (p->entry.raw != raw)
+        return vml_frame_damaged(err, p->pack, &p->entry, "it does not have the length expected");
+    frame = malloc(VML_FRAME_HEADER + p->entry.stored);
+    if (frame == NULL)
+        return vml_fail_nomem(err);
+    if (vml_frame_fetch(s->packs, p->pack, &p->entry, frame, err) < 0)
+        return -1;
+    return vml_frame_expand(p->pack, &p->entry, frame, buf, err);
+}
+
+int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address[32], void *buf,
+                   size_t raw, struct vml_error *err)
+{
+    struct vml_place at, before = { .pack = "" };
+    bool found;
+
+    for (;;) {
+        if (vml_block_find(db, address, &at, &found, err) < 0)
+            return -1;
+        if (!found) {
+            char hex[65];
+
+            vml_hex(hex, address, 32);
+            return vml_fail(err, VML_EDATA, "store/block-missing",
+                            "block %.16s is in no pack that the catalog knows", hex);
+        }
+        /* A gc may have moved the block between the row and the read: then the row has changed. */
+        if (strcmp(at.pack, before.pack) == 0)
+            return -1;
+        if (read_at(s, &at, buf, raw, err) == 0)
+            return 0;
+        if (strcmp(err->slug, "store/block-missing") != 0)
+            return -1;
+        before = at;
+    }
+}
+
+int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    const char *id = vml_pack_id(pack);
+    size_t n;
+    const struct vml_entry *e = vml_pack_entries(pack, &n);
+
+    if (vml_db_run(db, NULL, err, "INSERT INTO packs (id, bytes) VALUES (?, ?)", "ti", id,
+                   (int64_t)vml_pack_bytes(pack)) < 0)
+        return -1;
+    if (n == 0)
+        return 0;
+    /* Another process may have brought the same block meanwhile; then ours is garbage. */
+    if (vml_db_query(db, &st, err,
+                     "INSERT INTO blocks (address, pack, off, stored, raw, codec, type)"
+                     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING",
+                     "btiiiii", e->address, (size_t)32, id, (int64_t)e->off, (int64_t)e->stored,
+                     (int64_t)e->raw, (int64_t)e->codec, (int64_t)e->type) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++, e++) {
+        if (i > 0 && vml_stmt_rebind(st, err, "btiiiii", e->address, (size_t)32, id,
+                                     (int64_t)e->off, (int64_t)e->stored, (int64_t)e->raw,
+                                     (int64_t)e->codec, (int64_t)e->type) < 0)
+            return -1;
+        if (vml_stmt_step(st, err) < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* What the files of the store share. */
+#ifndef VMLIFT_STORE_INTERNAL_H
+#define VMLIFT_STORE_INTERNAL_H
+
+#include "catalog/db.h"
+#include "store/heap.h"
+#include "vmlift/store.h"
+
+#define VML_PACK_TARGET (256u << 20) /* a pack is sealed when it has reached this */
+#define VML_LEAF_BLOCKS 16384u       /* digests in a leaf: 512 KiB of them */
+#define VML_LEAF_SPAN   ((uint64_t)VML_LEAF_BLOCKS * VML_BLOCK) /* 8 GiB */
+#define VML_LEAVES_MAX  (VML_DISK_MAX / VML_LEAF_SPAN)
+
+struct vml_store {
+    char *dir, *catalog; /* the folder, and the catalog's path */
+    char uuid[37];
+    struct vml_objects *packs;
+    struct vml_db *db;
+    uint64_t pack_target; /* VML_PACK_TARGET; tests make it small */
+};
+
+/* --- store.c -------------------------------------------------------------------------------- */
+
+/* Waits for the store's lock; it is held until *fd is closed.  Each call has a lock of its own,
+ * also in the same thread. */
+int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
+void vml_close_fdp(int *fd); /* -1: nothing to close */
+
+/* --- blocks.c: the catalog's rows of blocks ------------------------------------------------- */
+
+struct vml_place {
+    char pack[VML_KEY];
+    struct vml_entry entry;
+};
+/* From the columns address, pack, off, stored, raw, codec, type, in this order. */
+int vml_place_row(struct vml_stmt *st, struct vml_place *p, struct vml_error *err);
+#define VML_PLACE_COLUMNS "address, pack, off, stored, raw, codec, type"
+int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_place *p, bool *found,
+                   struct vml_error *err);
+/* The bytes of a block, checked by XXH3.  VML_EDATA store/block-missing, store/block-damaged. */
+int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address[32], void *buf,
+                   size_t raw, struct vml_error *err);
+/* The rows of a sealed pack, inside a SQL transaction; blocks that are known keep their place. */
+int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, struct vml_error *err);
+bool vml_is_hole(const uint8_t address[32]);
+
+/* --- txn.c ---------------------------------------------------------------------------------- */
+
+struct vml_store *vml_txn_store(struct vml_txn *t);
+/* A frame as vml_frame_make makes it, unless the pack has it already. */
+int vml_txn_frame(struct vml_txn *t, const uint8_t *frame, size_t len, struct vml_error *err);
+/* Digest, compress and append a block, unless it is known; *address gets its digest. */
+int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, size_t len,
+                  uint8_t address[32], struct vml_error *err);
+/* A snapshot whose tree is written: a row for the commit. */
+int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap,
+                         const uint8_t record[32], struct vml_error *err);
+
+/* --- snapshot.c ----------------------------------------------------------------------------- */
+
+/* The record of a snapshot as a frame holds it: the same bytes for the same snapshot; malloc'd. */
+int vml_snapshot_record(const struct vml_snapshot *snap, char **text, struct vml_error *err);
+/* As the public ones, in a catalog of the caller's.  record: the address of the record's frame, or
+ * NULL where the row has none; until fn returns. */
+typedef int vml_snapshot_row_fn(void *arg, const struct vml_snapshot *snap, const uint8_t *record,
+                                struct vml_error *err);
+int vml_snapshot_rows(struct vml_db *db, vml_snapshot_row_fn *fn, void *arg, struct vml_error *err);
+
+/* --- tree.c --------------------------------------------------------------------------------- */
+
+/* Shows fn the root, each leaf and each data block of a tree, in the order of the disk, with the
+ * bytes [off, off+len) that hang on it.  fn returns 1 to go into a root or leaf (or for data), 0 to
+ * leave it aside, -1 to stop. */
+typedef int vml_tree_fn(void *arg, enum vml_frame_type type, const uint8_t address[32],
+                        uint64_t off, uint64_t len, struct vml_error *err);
+int vml_tree_walk(struct vml_store *s, struct vml_db *db, const struct vml_snapshot *snap,
+                  vml_tree_fn *fn, void *arg, struct vml_error *err);
+
+#endif

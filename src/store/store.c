@@ -1,0 +1,335 @@
+/* The store's folder: making and opening it, its lock, its figures. */
+#include "store/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmlift/codec.h"
+
+#define STORE_VERSION 1
+#define FORMAT_WORDS  "vmlift store "
+
+void vml_close_fdp(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static char *in_folder(const char *dir, const char *name, struct vml_error *err)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", dir, name) < 0) {
+        vml_fail_nomem(err);
+        return NULL;
+    }
+    return path;
+}
+
+/* --- the lock ------------------------------------------------------------------------------- */
+
+static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *path = in_folder(dir, "lock", err);
+    VML_AUTO(vml_close_fdp) int lock = -1;
+
+    if (path == NULL)
+        return -1;
+    lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0)
+        return vml_fail_errno(err, "%s", path);
+    while (flock(lock, how | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return vml_fail_errno(err, "%s", path);
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+    }
+    *fd = lock;
+    lock = -1;
+    return 0;
+}
+
+int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err)
+{
+    return lock_folder(s->dir, exclusive ? LOCK_EX : LOCK_SH, fd, err);
+}
+
+/* --- the format file ------------------------------------------------------------------------ */
+
+static void print_uuid(char out[37], const uint8_t raw[16])
+{
+    char hex[33];
+
+    vml_hex(hex, raw, 16);
+    snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+static int write_format(const char *path, struct vml_error *err)
+{
+    VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
+    uint8_t raw[16];
+    char text[80], uuid[37];
+
+    if (vml_random(raw, sizeof raw, err) < 0)
+        return -1;
+    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* version 4: random */
+    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+    print_uuid(uuid, raw);
+    snprintf(text, sizeof text, FORMAT_WORDS "%d\n%s\n", STORE_VERSION, uuid);
+    if (vml_output_create(&o, path, 0, err) < 0 || vml_output_write(o, text, strlen(text), err) < 0)
+        return -1;
+    return vml_output_commit(o, err);
+}
+
+static int parse_format(char *text, char uuid[37], struct vml_error *err)
+{
+    char *end;
+    long version;
+
+    if (strncmp(text, FORMAT_WORDS, strlen(FORMAT_WORDS)) != 0)
+        return vml_fail(err, VML_EDATA, "store/format", "its file 'format' is not a store's");
+    version = strtol(text + strlen(FORMAT_WORDS), &end, 10);
+    if (version > STORE_VERSION)
+        return vml_fail(err, VML_EUNSUPPORTED, "store/version",
+                        "a store of version %ld, and this vmlift knows version %d", version,
+                        STORE_VERSION);
+    if (version < 1 || *end != '\n' || strlen(end) != 38 || end[37] != '\n')
+        return vml_fail(err, VML_EDATA, "store/format", "its file 'format' is damaged");
+    memcpy(uuid, end + 1, 36);
+    uuid[36] = '\0';
+    return 0;
+}
+
+/* *found: there is a format file, and it is one that this version reads. */
+static int read_format(const char *path, char uuid[37], bool *found, struct vml_error *err)
+{
+    VML_AUTO(vml_close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[128];
+    ssize_t n;
+
+    *found = fd >= 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : vml_fail_errno(err, "format");
+    n = read(fd, text, sizeof text - 1);
+    if (n < 0)
+        return vml_fail_errno(err, "format");
+    text[n] = '\0';
+    return parse_format(text, uuid, err);
+}
+
+/* --- making a store ------------------------------------------------------------------------- */
+
+static int sync_above(const char *path, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *above = in_folder(path, "..", err);
+    VML_AUTO(vml_close_fdp) int fd = -1;
+
+    if (above == NULL)
+        return -1;
+    fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return vml_fail_errno(err, "sync of the folder above");
+    return 0;
+}
+
+/* The folder and those above it, each durable; its own mode keeps other users out. */
+static int make_folders(const char *dir, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *path = strdup(dir);
+    char *p = path;
+
+    if (path == NULL)
+        return vml_fail_nomem(err);
+    while (*p != '\0') {
+        char kept;
+
+        p += strspn(p, "/");
+        p += strcspn(p, "/");
+        kept = *p;
+        *p = '\0';
+        if (mkdir(path, kept != '\0' && p[1 + strspn(p + 1, "/")] != '\0' ? 0777 : 0700) == 0) {
+            if (sync_above(path, err) < 0)
+                return -1;
+        } else if (errno != EEXIST) {
+            return vml_fail_errno(err, "making %s", path);
+        }
+        *p = kept;
+    }
+    return 0;
+}
+
+/* Nothing is there but what a creation that was cut short may have left. */
+static int check_empty(const char *dir, bool *empty, struct vml_error *err)
+{
+    static const char *const ours[] = { ".",
+                                        "..",
+                                        "lock",
+                                        "catalog.db",
+                                        "packs",
+                                        "catalog.db-wal",
+                                        "catalog.db-shm",
+                                        "catalog.db-journal" };
+    DIR *d = opendir(dir);
+    const struct dirent *entry;
+
+    if (d == NULL)
+        return vml_fail_errno(err, "reading the folder");
+    *empty = true;
+    while ((entry = readdir(d)) != NULL) {
+        bool known = strncmp(entry->d_name, ".format.", 8) == 0;
+
+        for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+            known = known || strcmp(entry->d_name, ours[i]) == 0;
+        *empty = *empty && known;
+    }
+    closedir(d);
+    return 0;
+}
+
+/* Catalog first, `format` last: that it is there says that the rest is. */
+static int make_store(const char *dir, const char *format, const char *catalog,
+                      struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *packs = in_folder(dir, "packs", err);
+    VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
+    VML_AUTO(vml_close_fdp) int lock = -1;
+    char uuid[37];
+    bool found;
+
+    if (packs == NULL || lock_folder(dir, LOCK_EX, &lock, err) < 0)
+        return -1;
+    if (read_format(format, uuid, &found, err) < 0)
+        return -1;
+    if (found) /* another process was faster */
+        return 0;
+    if (mkdir(packs, 0700) < 0 && errno != EEXIST)
+        return vml_fail_errno(err, "packs");
+    return vml_db_open(&db, catalog, true, err) < 0 ? -1 : write_format(format, err);
+}
+
+static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *format = in_folder(s->dir, "format", err);
+    struct stat st;
+    bool found, empty;
+
+    if (format == NULL || (create && make_folders(s->dir, err) < 0))
+        return -1;
+    if (stat(s->dir, &st) < 0)
+        return errno == ENOENT
+                   ? vml_fail(err, VML_ENOTFOUND, "store/not-found", "there is no store")
+                   : vml_fail_errno(err, "the folder");
+    if (!S_ISDIR(st.st_mode))
+        return vml_fail(err, VML_EDATA, "store/format", "a store is a folder, and this is none");
+    if (read_format(format, s->uuid, &found, err) < 0)
+        return -1;
+    if (found)
+        return 0;
+    if (check_empty(s->dir, &empty, err) < 0)
+        return -1;
+    if (!empty)
+        return vml_fail(err, VML_EDATA, "store/format",
+                        "the folder is not empty, and it is not a store: it has no file 'format'");
+    if (!create)
+        return vml_fail(err, VML_ENOTFOUND, "store/not-found", "there is no store");
+    if (make_store(s->dir, format, s->catalog, err) < 0)
+        return -1;
+    return read_format(format, s->uuid, &found, err);
+}
+
+static int open_store(struct vml_store *s, const char *dir, bool create, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *packs = in_folder(dir, "packs", err);
+
+    s->pack_target = VML_PACK_TARGET;
+    s->dir = strdup(dir);
+    s->catalog = in_folder(dir, "catalog.db", err);
+    if (packs == NULL || s->dir == NULL || s->catalog == NULL)
+        return vml_fail_nomem(err);
+    if (find_or_make(s, create, err) < 0) {
+        if (err->code != VML_EINTERRUPTED)
+            vml_error_prefix(err, "%s", dir);
+        return -1;
+    }
+    return vml_db_open(&s->db, s->catalog, false, err) < 0
+               ? -1
+               : vml_objects_open(&s->packs, packs, err);
+}
+
+int vml_store_open(struct vml_store **out, const char *dir, bool create, struct vml_error *err)
+{
+    VML_AUTO(vml_store_freep) struct vml_store *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return vml_fail_nomem(err);
+    if (dir[0] == '\0')
+        return vml_fail(err, VML_EUSAGE, "store/name", "the store's folder has no name");
+    if (open_store(s, dir, create, err) < 0)
+        return -1;
+    *out = s;
+    s = NULL;
+    return 0;
+}
+
+void vml_store_free(struct vml_store *s)
+{
+    if (s == NULL)
+        return;
+    vml_objects_free(s->packs);
+    vml_db_free(s->db);
+    free(s->catalog);
+    free(s->dir);
+    free(s);
+}
+
+void vml_store_freep(struct vml_store **s)
+{
+    vml_store_free(*s);
+    *s = NULL;
+}
+
+struct vml_db *vml_store_db(struct vml_store *s)
+{
+    return s->db;
+}
+
+/* --- figures -------------------------------------------------------------------------------- */
+
+int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+
+    if (vml_db_query(s->db, &st, err,
+                     "SELECT (SELECT count(*) FROM snapshots),"
+                     " (SELECT count(*) FROM images WHERE state <> 'deregistered'),"
+                     " (SELECT count(*) FROM packs),"
+                     " (SELECT count(*) FROM blocks WHERE type = ?1),"
+                     " (SELECT coalesce(sum(size), 0) FROM snapshots),"
+                     " (SELECT coalesce(sum(data_size), 0) FROM snapshots),"
+                     " (SELECT coalesce(sum(raw), 0) FROM blocks WHERE type = ?1),"
+                     " (SELECT coalesce(sum(bytes), 0) FROM packs)",
+                     "i", (int64_t)VML_FRAME_DATA) < 0 ||
+        vml_stmt_step(st, err) < 0)
+        return -1;
+    *out = (struct vml_store_stats){
+        .snapshots = (uint64_t)vml_stmt_int(st, 0),
+        .images = (uint64_t)vml_stmt_int(st, 1),
+        .packs = (uint64_t)vml_stmt_int(st, 2),
+        .blocks = (uint64_t)vml_stmt_int(st, 3),
+        .logical = (uint64_t)vml_stmt_int(st, 4),
+        .data = (uint64_t)vml_stmt_int(st, 5),
+        .unique = (uint64_t)vml_stmt_int(st, 6),
+        .stored = (uint64_t)vml_stmt_int(st, 7),
+    };
+    return 0;
+}
