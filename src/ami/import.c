@@ -1,0 +1,283 @@
+/* A package becomes an image: rules first, then bytes, then one commit.
+ *
+ *     rules that need no disk -> disks into snapshots -> manifest -> boot mode -> rules -> commit
+ *
+ * Whatever fails before the commit leaves nothing visible. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ami/peek.h"
+#include "ami/registry.h"
+#include "ami/utf8.h"
+
+#define VOLUME_TYPE  "gp3" /* EC2's own default, gp2, ends at 16 TiB */
+#define MBR_BOOT_GIB 2047  /* the largest boot volume with an MBR */
+
+struct import {
+    struct vml_package *p;
+    const struct vml_import *how;
+    struct vml_copy *copy;
+    struct vml_notes *notes;
+    struct vml_txn *txn;
+    struct vml_image image;
+    struct vml_snapshot *snapshots; /* one for each disk */
+    size_t n;
+    struct vml_boot boot; /* of disk 0 */
+    struct vml_copy own_copy;
+    struct vml_notes own_notes; /* nobody asked for them */
+};
+
+static void import_clear(struct import *m)
+{
+    vml_txn_free(m->txn);
+    for (size_t i = 0; m->snapshots && i < m->n; i++)
+        vml_snapshot_clear(&m->snapshots[i]);
+    free(m->snapshots);
+    vml_image_clear(&m->image);
+    vml_notes_clear(&m->own_notes);
+}
+
+/* --- before any byte is copied -------------------------------------------------------------- */
+
+static int fill(char *field, size_t size, const char *what, const char *value,
+                struct vml_error *err)
+{
+    size_t len = strlen(value);
+    if (len >= size)
+        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
+                        "%s of %zu bytes, at most %zu allowed", what, len, size - 1);
+    memcpy(field, value, len + 1);
+    return 0;
+}
+#define FILL(field, what, value, err) fill(field, sizeof(field), what, value, err)
+
+static const char *or_else(const char *value, const char *otherwise)
+{
+    return value ? value : otherwise;
+}
+
+static int fill_image(struct import *m, struct vml_error *err)
+{
+    const struct vml_import *how = m->how;
+    struct vml_image *a = &m->image;
+    const char *platform = strcasestr(vml_package_machine(m->p)->os, "windows") ? "windows" : "";
+    if (vml_rule_name(how->name, err) < 0)
+        return -1;
+    if (FILL(a->name, "Name", how->name, err) < 0 ||
+        FILL(a->description, "Description", or_else(how->description, ""), err) < 0 ||
+        FILL(a->owner, "Owner", how->owner, err) < 0 ||
+        FILL(a->region, "Region", how->region, err) < 0 ||
+        FILL(a->architecture, "Architecture", or_else(how->architecture, "x86_64"), err) < 0 ||
+        FILL(a->virtualization, "Virtualization type", or_else(how->virtualization, "hvm"), err) <
+            0 ||
+        FILL(a->boot_mode, "Boot mode", or_else(how->boot_mode, ""), err) < 0 ||
+        FILL(a->root_device, "Root device", or_else(how->root_device, "/dev/sda1"), err) < 0 ||
+        FILL(a->platform, "Platform", platform, err) < 0 ||
+        FILL(a->state, "State", "available", err) < 0)
+        return -1;
+    a->created = vml_now();
+    a->source = strdup(or_else(how->source, ""));
+    if (!a->source)
+        return vml_fail_nomem(err);
+    for (size_t i = 0; i < how->n_tags; i++) {
+        if (vml_image_tag(a, how->tags[i].key, how->tags[i].value, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_first(struct import *m, struct vml_db *db, struct vml_error *err)
+{
+    char device[32];
+    if (fill_image(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
+        return -1;
+    if (m->n == 0)
+        return vml_fail(err, VML_EDATA, "import/no-disk", "the package has no disk to boot from");
+    if (vml_rule_nth_device(device, m->image.root_device, m->n - 1, err) < 0)
+        return -1;
+    return vml_registry_name_free(db, &m->image, err);
+}
+
+/* --- disks ---------------------------------------------------------------------------------- */
+
+static void pass_notes(struct import *m, size_t i, const struct vml_notes *from)
+{
+    for (size_t k = 0; k < from->n; k++)
+        vml_note(m->notes, from->items[k].slug, "disk %s: %s", vml_package_disk(m->p, i)->file,
+                 from->items[k].text);
+}
+
+/* As EC2 would take it: file names may hold any byte, descriptions 255 characters. */
+static void make_description(char *text)
+{
+    char *p = text;
+    for (size_t chars = 0; *p && chars < 255; chars++) {
+        size_t len = vml_utf8_char(p);
+        if (len == 0)
+            *p = '?';
+        p += len > 0 ? len : 1;
+    }
+    *p = '\0';
+}
+
+static int describe_snapshot(struct import *m, size_t i, struct vml_error *err)
+{
+    struct vml_snapshot *snap = &m->snapshots[i];
+    const char *file = vml_package_disk(m->p, i)->file;
+    const char *source = or_else(m->how->source, file);
+    int printed =
+        strcmp(source, file) == 0
+            ? asprintf(&snap->description, "created by vmlift from %s", file)
+            : asprintf(&snap->description, "created by vmlift from %s disk %s", source, file);
+    if (printed < 0) {
+        snap->description = NULL;
+        return vml_fail_nomem(err);
+    }
+    make_description(snap->description);
+    snap->created = m->image.created;
+    memcpy(snap->owner, m->image.owner, sizeof snap->owner);
+    memcpy(snap->region, m->image.region, sizeof snap->region);
+    return 0;
+}
+
+static int read_boot(struct import *m, struct vml_writer *peek, struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *seen = NULL;
+    if (vml_peek_reader(&seen, peek, err) < 0)
+        return -1;
+    return vml_boot_read(seen, &m->boot, err);
+}
+
+static int import_disk(struct import *m, size_t i, struct vml_reader *r, struct vml_error *err)
+{
+    VML_AUTO(vml_writer_freep) struct vml_writer *w = NULL;
+    if (describe_snapshot(m, i, err) < 0 ||
+        vml_txn_snapshot(m->txn, r->size, &m->snapshots[i], &w, err) < 0)
+        return -1;
+    bool boots = i == 0;
+    if (boots && vml_peek_writer(&w, err) < 0)
+        return -1;
+    if (vml_copy(r, w, m->copy, err) < 0)
+        return -1;
+    pass_notes(m, i, &r->notes);
+    return boots ? read_boot(m, w, err) : 0;
+}
+
+static int import_disks(struct import *m, struct vml_error *err)
+{
+    for (size_t i = SIZE_MAX;;) {
+        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+        if (vml_package_next(m->p, &i, &r, err) < 0)
+            return -1;
+        if (!r)
+            break;
+        if (import_disk(m, i, r, err) < 0)
+            return -1;
+    }
+    return vml_package_verify(m->p, err);
+}
+
+/* --- what the disks tell -------------------------------------------------------------------- */
+
+static bool boots_by(const struct vml_boot *b, const char *mode)
+{
+    if (strcmp(mode, "legacy-bios") == 0)
+        return b->bios;
+    return b->uefi || (strcmp(mode, "uefi-preferred") == 0 && b->bios);
+}
+
+/* The user's word, else what the architecture leaves, else the OVF's, else what the disk can do. */
+static int decide_boot_mode(struct import *m, struct vml_error *err)
+{
+    static const char *const firmware_modes[] = {
+        [VML_FIRMWARE_UNKNOWN] = NULL,
+        [VML_FIRMWARE_BIOS] = "legacy-bios",
+        [VML_FIRMWARE_UEFI] = "uefi",
+    };
+    const char *found = vml_boot_mode(&m->boot);
+    const char *file = vml_package_disk(m->p, 0)->file;
+    const char *said = firmware_modes[vml_package_machine(m->p)->firmware], *who = "the OVF";
+    if (strcmp(m->image.virtualization, "hvm") != 0)
+        return 0; /* a paravirtual machine is started by its kernel's loader */
+    if (m->how->boot_mode) {
+        said = m->how->boot_mode;
+        who = "the user";
+    } else if (strncmp(m->image.architecture, "arm64", 5) == 0) {
+        said = "uefi";
+        who = m->image.architecture;
+    }
+    if (!found[0])
+        vml_note(m->notes, "import/boot-mode", "disk %s boots neither by BIOS nor by UEFI: %s",
+                 file, m->boot.reason);
+    else if (said && !boots_by(&m->boot, said))
+        vml_note(m->notes, "import/boot-mode", "%s says boot mode %s, disk %s says %s: %s", who,
+                 said, file, found, m->boot.reason);
+    return FILL(m->image.boot_mode, "Boot mode", or_else(said, found), err);
+}
+
+static int map_disks(struct import *m, struct vml_error *err)
+{
+    struct vml_image *a = &m->image;
+    a->mappings = calloc(m->n, sizeof *a->mappings);
+    if (!a->mappings)
+        return vml_fail_nomem(err);
+    for (a->n_mappings = 0; a->n_mappings < m->n; a->n_mappings++) {
+        struct vml_mapping *to = &a->mappings[a->n_mappings];
+        const struct vml_snapshot *snap = &m->snapshots[a->n_mappings];
+        if (vml_rule_nth_device(to->device, a->root_device, a->n_mappings, err) < 0)
+            return -1;
+        memcpy(to->snapshot, snap->id, sizeof to->snapshot);
+        to->size_gib = vml_div_up(snap->size, VML_GIB);
+        memcpy(to->volume_type, VOLUME_TYPE, sizeof VOLUME_TYPE);
+        to->delete_on_termination = a->n_mappings == 0;
+    }
+    if (m->boot.table == VML_TABLE_MBR && a->mappings[0].size_gib > MBR_BOOT_GIB)
+        vml_note(m->notes, "import/mbr-size",
+                 "disk %s has an MBR and %" PRIu64
+                 " GiB: EC2 boots from at most %d GiB of such a disk",
+                 vml_package_disk(m->p, 0)->file, a->mappings[0].size_gib, MBR_BOOT_GIB);
+    return 0;
+}
+
+static int check_last(const struct import *m, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) uint64_t *sizes = calloc(m->n, sizeof *sizes);
+    if (!sizes)
+        return vml_fail_nomem(err);
+    for (size_t i = 0; i < m->n; i++)
+        sizes[i] = m->snapshots[i].size;
+    return vml_rule_register(&m->image, sizes, err);
+}
+
+/* --- the whole ------------------------------------------------------------------------------ */
+
+static int add_image(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    struct import *m = arg;
+    return vml_registry_add(db, &m->image, err);
+}
+
+int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
+               struct vml_image *out, struct vml_error *err)
+{
+    VML_AUTO(import_clear) struct import m = { .p = p, .how = how, .n = vml_package_count(p) };
+    m.copy = how->copy ? how->copy : &m.own_copy;
+    m.notes = how->notes ? how->notes : &m.own_notes;
+    *out = (struct vml_image){ 0 };
+    if (check_first(&m, vml_store_db(s), err) < 0)
+        return -1;
+    m.snapshots = calloc(m.n, sizeof *m.snapshots);
+    if (!m.snapshots)
+        return vml_fail_nomem(err);
+    if (vml_txn_begin(&m.txn, s, err) < 0 || import_disks(&m, err) < 0)
+        return -1;
+    if (decide_boot_mode(&m, err) < 0 || map_disks(&m, err) < 0 || check_last(&m, err) < 0)
+        return -1;
+    if (vml_txn_commit(m.txn, add_image, &m, err) < 0)
+        return -1;
+    *out = m.image;
+    m.image = (struct vml_image){ 0 };
+    return 0;
+}
