@@ -1,0 +1,283 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "out.h"
+#include "progress.h"
+#include "target.h"
+#include "vmlift/copy.h"
+#include "vmlift/package.h"
+
+struct convert {
+    const char *from;
+    struct target to;
+    bool progress;
+    unsigned threads, disk;
+    uint64_t size;
+};
+
+static const struct opt opts[] = {
+    OPT_FROM(convert),
+    OPT_TARGET(convert),
+    { 0, "disk", "N", OPT_COUNT, offsetof(struct convert, disk),
+      "take only disk N of a machine, counted from 1" },
+    { 0, "size", "SIZE", OPT_SIZE, offsetof(struct convert, size),
+      "size of the disk, for -f raw from a pipe; the pipe must hold just as much" },
+    OPT_COPY(convert),
+    { 0 },
+};
+
+static const struct opt_verb verb = {
+    "convert",
+    "SRC DST",
+    2,
+    2,
+    "Copies the disk or the machine in SRC to DST in another format. SRC may be an OVA; a format "
+    "of "
+    "one disk takes an OVA of one disk, or the one that --disk names. A manifest is checked before "
+    "DST appears, and DST appears only when it is complete. \"-\" is standard input or output.",
+    opts
+};
+
+/* A raw disk from a pipe gets its size by an input that says it; the format sees to it that the
+ * pipe holds neither less nor more. */
+static int pull(void *pipe, void *buf, size_t len, size_t *got, struct vml_error *err)
+{
+    return vml_input_read(pipe, buf, len, got, err);
+}
+
+static int open_input(const struct convert *how, const char *path, struct vml_input **pipe,
+                      struct vml_input **out, struct vml_error *err)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    const struct vml_format *format = NULL;
+
+    if (how->from != NULL && format_named(&format, how->from, err) < 0)
+        return -1;
+    if (how->size != VML_SIZE_UNKNOWN && format != &vml_format_raw)
+        return vml_fail(err, VML_EUSAGE, "usage/size", "--size is for -f raw from a pipe");
+    if (vml_input_open(&in, path, err) < 0)
+        return -1;
+    if (how->size != VML_SIZE_UNKNOWN && vml_input_size(in) == VML_SIZE_UNKNOWN) {
+        if (vml_input_callback(out, vml_input_name(in), how->size, pull, in, err) < 0)
+            return -1;
+        *pipe = in;
+        in = NULL;
+        return 0;
+    }
+    if (how->size != VML_SIZE_UNKNOWN && how->size != vml_input_size(in))
+        return vml_fail(err, VML_EUSAGE, "usage/size",
+                        "%s: has %" PRIu64 " bytes, and --size says %" PRIu64, path,
+                        vml_input_size(in), how->size);
+    *out = in;
+    in = NULL;
+    return 0;
+}
+
+/* --- the disks ------------------------------------------------------------------------------ */
+
+struct job {
+    const struct convert *how;
+    struct vml_package *from;
+    bool seekable;          /* the package */
+    struct vml_input *pipe; /* beneath a raw disk whose size was given */
+    struct vml_package_out *to;
+    size_t first, n; /* the disks to take */
+    struct vml_copy copy;
+    struct vml_notes notes; /* those of the readers, which do not live long */
+    json_t *disks;
+};
+
+static void job_clear(struct job *j)
+{
+    vml_package_out_free(j->to);
+    vml_package_free(j->from);
+    vml_input_free(j->pipe);
+    vml_notes_clear(&j->notes);
+    json_decref(j->disks);
+}
+
+/* Nothing becomes visible before this. */
+static int check_source(void *arg, struct vml_error *err)
+{
+    struct job *j = arg;
+
+    return vml_package_verify(j->from, err);
+}
+
+/* Disk i to be read: in one pass with the manifest where the order of storage allows that. */
+static int source_disk(struct job *j, size_t i, struct vml_reader **out, struct vml_error *err)
+{
+    size_t at;
+
+    for (;;) {
+        if (vml_package_next(j->from, &at, out, err) < 0)
+            return -1;
+        if (*out == NULL || at == i)
+            break;
+        if (!j->seekable && at > i && at < j->first + j->n)
+            return vml_fail(err, VML_EUNSUPPORTED, "convert/disk-order",
+                            "%s: disk %zu comes before disk %zu, and the result needs them in "
+                            "order: give a file, not a pipe",
+                            (*out)->name, at + 1, i + 1);
+        vml_reader_freep(out);
+    }
+    return *out != NULL ? 0 : vml_package_reader(j->from, i, out, err);
+}
+
+/* The size of disk i before it is read: its own where it can be asked, else the description's. */
+static int disk_size(const struct job *j, size_t i, uint64_t *size, struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+
+    *size = vml_package_disk(j->from, i)->capacity;
+    if (!j->seekable)
+        return 0;
+    if (vml_package_reader(j->from, i, &r, err) < 0)
+        return -1;
+    *size = r->size;
+    return 0;
+}
+
+/* Disk k of the result. */
+static int copy_disk(struct job *j, size_t k, struct vml_reader *r, uint64_t size,
+                     struct vml_error *err)
+{
+    VML_AUTO(vml_writer_freep) struct vml_writer *w = NULL;
+
+    if (r->size != size)
+        return vml_fail(err, VML_EDATA, "convert/capacity",
+                        "%s: has %" PRIu64 " bytes, and the machine's description says %" PRIu64,
+                        r->name, r->size, size);
+    if (vml_package_add(j->to, k, &w, err) < 0)
+        return -1;
+    if (k == j->n - 1) { /* all is read when this one finishes */
+        struct vml_writer *plain = w;
+        w = NULL;
+        if (vml_writer_guard(&w, plain, check_source, j, err) < 0)
+            return -1;
+    }
+    if (vml_copy(r, w, &j->copy, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->notes.n; i++)
+        vml_note(&j->notes, r->notes.items[i].slug, "%s", r->notes.items[i].text);
+    json_array_append_new(
+        j->disks,
+        json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "format", w->format, "subformat", w->subformat,
+                  "virtual_size", json_size(size), "data", (json_int_t)j->copy.bytes.data, "zero",
+                  (json_int_t)j->copy.bytes.zero, "hole", (json_int_t)j->copy.bytes.hole));
+    return 0;
+}
+
+static int copy_all(struct job *j, const struct vml_format *format, struct vml_output **o,
+                    const char *subformat, const char *options, struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    VML_AUTO(vml_freep) uint64_t *sizes = calloc(j->n, sizeof *sizes);
+    VML_AUTO(progress_end) struct progress progress = { 0 };
+    uint64_t total = 0;
+
+    if (sizes == NULL || j->disks == NULL)
+        return vml_fail_nomem(err);
+    for (size_t k = 1; k < j->n; k++)
+        if (disk_size(j, j->first + k, &sizes[k], err) < 0)
+            return -1;
+    if (source_disk(j, j->first, &r, err) < 0)
+        return -1;
+    sizes[0] = r->size;
+    for (size_t k = 0; k < j->n; k++)
+        total = sizes[k] == VML_SIZE_UNKNOWN ? sizes[k] : total + sizes[k];
+
+    struct vml_output *taken = *o;
+    *o = NULL;
+    if (vml_package_create(&j->to, vml_formats, format, taken, vml_package_machine(j->from), sizes,
+                           j->n, subformat, options, err) < 0)
+        return -1;
+    progress_start(&progress, j->how->progress, total);
+    progress_attach(&progress, &j->copy);
+    for (size_t k = 0; k < j->n; k++) {
+        if (k > 0 && source_disk(j, j->first + k, &r, err) < 0)
+            return -1;
+        if (copy_disk(j, k, r, sizes[k], err) < 0)
+            return -1;
+        vml_reader_freep(&r);
+    }
+    return vml_package_finish(j->to, err);
+}
+
+/* Which disks of the package are meant. */
+static int choose(struct job *j, const char *src, const struct vml_format *to,
+                  struct vml_error *err)
+{
+    size_t n = vml_package_count(j->from);
+
+    j->n = n;
+    if (j->how->disk > n)
+        return vml_fail(err, VML_EUSAGE, "usage/disk", "%s: there is no disk %u, only %zu", src,
+                        j->how->disk, n);
+    if (j->how->disk > 0) {
+        j->first = j->how->disk - 1;
+        j->n = 1;
+    } else if (n > 1 && to->package == NULL) {
+        return vml_fail(err, VML_EUNSUPPORTED, "package/one-disk",
+                        "%s: holds %zu disks and %s takes one: pick it with --disk N, or write an "
+                        "OVA",
+                        src, n, to->name);
+    }
+    return 0;
+}
+
+static int convert(struct cli *cli, struct job *j, const char *src, const char *dst,
+                   struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *subformat = NULL;
+    VML_AUTO(vml_freep) char *options = NULL;
+    VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
+    VML_AUTO(json_freep) json_t *notes = json_array();
+    const struct vml_format *to = NULL;
+    struct vml_input *in = NULL;
+
+    if (cli->json && strcmp(dst, "-") == 0)
+        return vml_fail(err, VML_EUSAGE, "usage/json",
+                        "standard output cannot take both the disk and the JSON object");
+    if (target_format(&j->how->to, dst, &to, err) < 0 ||
+        target_options(&j->how->to, &subformat, &options, err) < 0 ||
+        open_input(j->how, src, &j->pipe, &in, err) < 0)
+        return -1;
+    j->seekable = vml_input_can_seek(in);
+    if (target_open(&j->how->to, dst, &o, err) < 0) {
+        vml_input_free(in);
+        return -1;
+    }
+    if (vml_package_open(&j->from, vml_formats, in, j->how->from, err) < 0 ||
+        choose(j, src, to, err) < 0)
+        return -1;
+    int rc = copy_all(j, to, &o, subformat, options, err);
+    out_notes(input_named(src), vml_package_notes(j->from));
+    out_notes(input_named(src), &j->notes);
+    if (rc < 0 || !cli->json)
+        return rc;
+    json_add_notes(notes, vml_package_notes(j->from));
+    json_add_notes(notes, &j->notes);
+    return out_json(json_pack("{s:o, s:o, s:s, s:O, s:O}", "source", json_text(src), "path",
+                              json_text(dst), "format", to->name, "disks", j->disks, "notes",
+                              notes),
+                    err);
+}
+
+static void convert_clear(struct convert *how)
+{
+    opt_list_clear(&how->to.options);
+}
+
+int cmd_convert(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    VML_AUTO(convert_clear) struct convert how = { .size = VML_SIZE_UNKNOWN };
+    VML_AUTO(job_clear) struct job j = { .how = &how, .disks = json_array() };
+    int rc = opt_parse(cli, &verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    j.copy.threads = how.threads;
+    return convert(cli, &j, cli->words[0], cli->words[1], err);
+}

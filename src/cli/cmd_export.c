@@ -1,0 +1,99 @@
+#include <string.h>
+
+#include "local.h"
+#include "out.h"
+#include "progress.h"
+#include "target.h"
+
+struct export
+{
+    struct local local;
+    struct target to;
+    bool progress;
+    unsigned threads;
+};
+
+static const struct opt opts[] = {
+    OPT_TARGET(export), OPT_STORE(export), OPT_WHERE(export), OPT_COPY(export), { 0 },
+};
+
+static const struct opt_verb verb = { "export",
+                                      "AMI|SNAPSHOT DST",
+                                      2,
+                                      2,
+                                      "Writes an AMI's disks, or a lone snapshot, to DST. An AMI "
+                                      "of several disks needs a format that "
+                                      "holds them (ova). \"-\" is standard output.",
+                                      opts };
+
+static void export_clear(struct export *how)
+{
+    opt_list_clear(&how->to.options);
+}
+
+/* What the disks add up to, for the progress; unknown where that is not to be found out. */
+static uint64_t total_size(struct vml_store *s, const struct vml_where *where, const char *id)
+{
+    VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
+    VML_AUTO(vml_snapshot_clear) struct vml_snapshot snapshot = { 0 };
+    struct vml_error ignored = { 0 };
+    uint64_t total = 0;
+
+    if (vml_snapshot_get(s, id, &snapshot, &ignored) == 0)
+        return snapshot.size;
+    if (vml_registry_get(s, where, id, &image, &ignored) < 0)
+        return VML_SIZE_UNKNOWN;
+    for (size_t i = 0; i < image.n_mappings; i++)
+        total += image.mappings[i].size_gib * VML_GIB;
+    return total;
+}
+
+static int export(struct cli *cli, struct export *how, const char *id, const char *dst,
+                  struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *subformat = NULL;
+    VML_AUTO(vml_freep) char *options = NULL;
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    VML_AUTO(progress_end) struct progress progress = { 0 };
+    struct vml_copy copy = { .threads = how->threads };
+    struct vml_where where;
+    struct vml_output *o = NULL;
+    const struct vml_format *format = NULL;
+
+    if (cli->json && strcmp(dst, "-") == 0)
+        return vml_fail(err, VML_EUSAGE, "usage/json",
+                        "standard output cannot take both the disk and the JSON object");
+    if (local_where(&how->local, &where, err) < 0 ||
+        target_format(&how->to, dst, &format, err) < 0 ||
+        target_options(&how->to, &subformat, &options, err) < 0 ||
+        local_store(&how->local, LOCAL_READ, &s, err) < 0 ||
+        target_open(&how->to, dst, &o, err) < 0)
+        return -1;
+    progress_start(&progress, how->progress, total_size(s, &where, id));
+    progress_attach(&progress, &copy);
+    const struct vml_export what = {
+        .table = vml_formats,
+        .format = format,
+        .subformat = subformat,
+        .options = options,
+        .where = &where,
+        .copy = &copy,
+    };
+    int rc = vml_export(s, id, o, &what, err);
+    progress_end(&progress);
+    if (rc < 0 || !cli->json)
+        return rc;
+    return out_json(json_pack("{s:o, s:o, s:s}", "source", json_text(id), "path", json_text(dst),
+                              "format", format->name),
+                    err);
+}
+
+int cmd_export(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    VML_AUTO(export_clear) struct export how = { 0 };
+    int rc = opt_parse(cli, &verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    return export(cli, &how, cli->words[0], cli->words[1], err);
+}

@@ -1,0 +1,176 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "local.h"
+#include "out.h"
+#include "table.h"
+
+struct snapshot {
+    struct local local;
+};
+
+static const struct opt list_opts[] = {
+    OPT_STORE(snapshot),
+    OPT_WHERE(snapshot),
+    { 0 },
+};
+static const struct opt opts[] = {
+    OPT_STORE(snapshot),
+    { 0 },
+};
+
+/* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB. */
+static json_t *snapshot_json(const struct vml_snapshot *s)
+{
+    char when[32];
+
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I}", "SnapshotId", s->id, "OwnerId",
+                     s->owner, "Description",
+                     json_text(s->description != NULL ? s->description : ""), "State", "completed",
+                     "StartTime", out_ec2_time(when, s->created), "VolumeSize",
+                     (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes", (json_int_t)s->size,
+                     "FullSnapshotSizeInBytes", (json_int_t)s->data_size);
+}
+
+/* --- list ----------------------------------------------------------------------------------- */
+
+struct list {
+    const struct vml_where *where;
+    struct table table;
+    json_t *snapshots;
+};
+
+static void list_clear(struct list *l)
+{
+    table_clear(&l->table);
+    json_decref(l->snapshots);
+}
+
+static int list_one(void *arg, const struct vml_snapshot *s, struct vml_error *err)
+{
+    struct list *l = arg;
+    char size[32], data[32], when[32];
+
+    if (strcmp(s->owner, l->where->owner) != 0 || strcmp(s->region, l->where->region) != 0)
+        return 0;
+    json_array_append_new(l->snapshots, snapshot_json(s));
+    return table_add(&l->table, err, s->id, vml_size_format(size, s->size),
+                     vml_size_format(data, s->data_size), out_time(when, s->created),
+                     s->description != NULL ? s->description : "", NULL);
+}
+
+static const struct opt_verb list_verb = {
+    "snapshot list", "", 0, 0, "Lists the account's snapshots in the region, the oldest first.",
+    list_opts
+};
+
+static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct snapshot how = { 0 };
+    struct vml_where where = { 0 };
+    VML_AUTO(list_clear) struct list list = { .where = &where, .snapshots = json_array() };
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    int rc = opt_parse(cli, &list_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_where(&how.local, &where, err) < 0 ||
+        local_store(&how.local, LOCAL_LIST, &s, err) < 0 ||
+        table_add(&list.table, err, "ID", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) < 0 ||
+        (s != NULL && vml_snapshot_each(s, list_one, &list, err) < 0))
+        return -1;
+    if (cli->json)
+        return out_json(json_pack("{s:O}", "Snapshots", list.snapshots), err);
+    table_print(&list.table);
+    return 0;
+}
+
+/* --- show ----------------------------------------------------------------------------------- */
+
+static void show_text(const struct vml_snapshot *s)
+{
+    char buf[32];
+
+    out_line(stdout, "%-14s %s", "id:", s->id);
+    if (s->description != NULL && s->description[0] != '\0')
+        out_line(stdout, "%-14s %s", "description:", s->description);
+    out_line(stdout, "%-14s %s", "owner:", s->owner);
+    out_line(stdout, "%-14s %s", "region:", s->region);
+    out_line(stdout, "%-14s %s", "created:", out_time(buf, s->created));
+    out_line(stdout, "%-14s %s (%" PRIu64 " bytes)", "size:", vml_size_format(buf, s->size),
+             s->size);
+    out_line(stdout, "%-14s %s (%" PRIu64 " bytes)", "data:", vml_size_format(buf, s->data_size),
+             s->data_size);
+}
+
+static const struct opt_verb show_verb = {
+    "snapshot show", "SNAPSHOT...", 1, -1, "Tells all that is recorded of each snapshot.", opts
+};
+
+static int snapshot_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct snapshot how = { 0 };
+    VML_AUTO(json_freep) json_t *snapshots = json_array();
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    int rc = opt_parse(cli, &show_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        return -1;
+    for (int i = 0; i < cli->n_words; i++) {
+        VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { 0 };
+        if (vml_snapshot_get(s, cli->words[i], &snap, err) < 0)
+            return -1;
+        if (cli->json) {
+            json_array_append_new(snapshots, snapshot_json(&snap));
+            continue;
+        }
+        if (i > 0)
+            out_line(stdout, "%s", "");
+        show_text(&snap);
+    }
+    return cli->json ? out_json(json_pack("{s:O}", "Snapshots", snapshots), err) : 0;
+}
+
+/* --- delete --------------------------------------------------------------------------------- */
+
+static const struct opt_verb delete_verb = {
+    "snapshot delete",
+    "SNAPSHOT...",
+    1,
+    -1,
+    "Deletes each snapshot, unless an AMI uses it. \"vmlift store gc\" frees the space.",
+    opts
+};
+
+static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct snapshot how = { 0 };
+    VML_AUTO(json_freep) json_t *ids = json_array();
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    int rc = opt_parse(cli, &delete_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        return -1;
+    for (int i = 0; i < cli->n_words; i++) {
+        if (vml_snapshot_delete(s, cli->words[i], err) < 0)
+            return -1;
+        json_array_append_new(ids, json_text(cli->words[i]));
+    }
+    return cli->json ? out_json(json_pack("{s:O}", "SnapshotIds", ids), err) : 0;
+}
+
+static const struct verb verbs[] = {
+    { "list", snapshot_list, "list the account's snapshots in the region" },
+    { "show", snapshot_show, "tell all about some snapshots" },
+    { "delete", snapshot_delete, "delete snapshots that no AMI uses" },
+    { 0 },
+};
+
+int cmd_snapshot(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    return verb_run(cli, verbs, "snapshot", argc, argv, err);
+}

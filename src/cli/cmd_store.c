@@ -1,0 +1,208 @@
+#include <inttypes.h>
+
+#include "local.h"
+#include "out.h"
+#include "progress.h"
+#include "target.h"
+
+struct store {
+    struct local local;
+    bool progress;
+};
+
+static const struct opt opts[] = {
+    OPT_STORE(store),
+    { 0 },
+};
+static const struct opt verify_opts[] = {
+    OPT_STORE(store),
+    OPT_PROGRESS(store),
+    { 0 },
+};
+
+/* --- init ----------------------------------------------------------------------------------- */
+
+static const struct opt_verb init_verb = {
+    "store init",
+    "",
+    0,
+    0,
+    "Makes an empty store, and prints its folder. A store that is there already stays as it is. "
+    "\"vmlift import\" makes the store too.",
+    opts
+};
+
+static int store_init(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct store how = { 0 };
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    VML_AUTO(vml_freep) char *dir = NULL;
+    int rc = opt_parse(cli, &init_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_dir(&how.local, &dir, err) < 0 || local_store(&how.local, LOCAL_CREATE, &s, err) < 0)
+        return -1;
+    if (cli->json)
+        return out_json(json_pack("{s:o}", "path", json_text(dir)), err);
+    out_line(stdout, "%s", dir);
+    return 0;
+}
+
+/* --- stats ---------------------------------------------------------------------------------- */
+
+static const struct opt_verb stats_verb = {
+    "store stats",
+    "",
+    0,
+    0,
+    "Counts what the store holds. logical: the disks as they are seen; data: what in them is no "
+    "hole; unique: every block once; stored: what the store takes on its disk.",
+    opts
+};
+
+static int store_stats(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct store how = { 0 };
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    struct vml_store_stats st;
+    int rc = opt_parse(cli, &stats_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_store(&how.local, LOCAL_READ, &s, err) < 0 || vml_store_stats(s, &st, err) < 0)
+        return -1;
+    const struct {
+        const char *name;
+        uint64_t value;
+        bool bytes;
+    } rows[] = {
+        { "images", st.images, false },  { "snapshots", st.snapshots, false },
+        { "packs", st.packs, false },    { "blocks", st.blocks, false },
+        { "logical", st.logical, true }, { "data", st.data, true },
+        { "unique", st.unique, true },   { "stored", st.stored, true },
+    };
+    json_t *v = cli->json ? json_object() : NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char buf[32];
+        if (cli->json)
+            json_object_set_new(v, rows[i].name, json_size(rows[i].value));
+        else if (rows[i].bytes)
+            out_line(stdout, "%-10s %s", rows[i].name, vml_size_format(buf, rows[i].value));
+        else
+            out_line(stdout, "%-10s %" PRIu64, rows[i].name, rows[i].value);
+    }
+    return cli->json ? out_json(v, err) : 0;
+}
+
+/* --- verify --------------------------------------------------------------------------------- */
+
+struct verify {
+    json_t *faults; /* NULL: print them as they come */
+    struct progress progress;
+};
+
+static void on_fault(void *arg, const char *slug, const char *text)
+{
+    struct verify *v = arg;
+
+    if (v->faults != NULL) {
+        json_array_append_new(v->faults,
+                              json_pack("{s:s, s:o}", "slug", slug, "text", json_text(text)));
+        return;
+    }
+    progress_hide(&v->progress);
+    out_line(stdout, "%s [%s]", text, slug);
+}
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+    struct verify *v = arg;
+
+    v->progress.total = total;
+    progress_tick(&v->progress, done, total);
+}
+
+static void verify_clear(struct verify *v)
+{
+    progress_end(&v->progress);
+    json_decref(v->faults);
+}
+
+static const struct opt_verb verify_verb = {
+    "store verify",
+    "",
+    0,
+    0,
+    "Reads the whole store and checks every block and every snapshot. Prints each fault with what "
+    "suffers from it; exit status 1 when there is any.",
+    verify_opts
+};
+
+static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct store how = { 0 };
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    VML_AUTO(verify_clear) struct verify v = { 0 };
+    uint64_t faults = 0;
+    int rc = opt_parse(cli, &verify_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    v.faults = cli->json ? json_array() : NULL;
+    if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        return -1;
+    progress_start(&v.progress, how.progress, VML_SIZE_UNKNOWN);
+    if (vml_store_verify(s, on_fault, &v, on_progress, &faults, err) < 0)
+        return -1;
+    progress_end(&v.progress);
+    if (cli->json &&
+        out_json(json_pack("{s:I, s:O}", "count", (json_int_t)faults, "faults", v.faults), err) < 0)
+        return -1;
+    return faults == 0 ? 0 : 1;
+}
+
+/* --- gc ------------------------------------------------------------------------------------- */
+
+static const struct opt_verb gc_verb = {
+    "store gc",
+    "",
+    0,
+    0,
+    "Frees the space of what no snapshot uses. Waits for imports that are under way.",
+    opts
+};
+
+static int store_gc(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct store how = { 0 };
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    struct vml_collected c;
+    char buf[32];
+    int rc = opt_parse(cli, &gc_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_store(&how.local, LOCAL_READ, &s, err) < 0 || vml_store_collect(s, &c, err) < 0)
+        return -1;
+    if (cli->json)
+        return out_json(json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)c.blocks, "packs",
+                                  (json_int_t)c.packs, "bytes", (json_int_t)c.bytes),
+                        err);
+    out_line(stdout, "freed %s: %" PRIu64 " blocks, %" PRIu64 " packs removed or rewritten",
+             vml_size_format(buf, c.bytes), c.blocks, c.packs);
+    return 0;
+}
+
+static const struct verb verbs[] = {
+    { "init", store_init, "make an empty store" },
+    { "stats", store_stats, "count what the store holds" },
+    { "verify", store_verify, "check every block and every snapshot" },
+    { "gc", store_gc, "free the space of what no snapshot uses" },
+    { 0 },
+};
+
+int cmd_store(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    return verb_run(cli, verbs, "store", argc, argv, err);
+}

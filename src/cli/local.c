@@ -1,0 +1,86 @@
+#include "local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *environment(const char *name)
+{
+    const char *v = getenv(name);
+
+    return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
+static const char *first(const char *a, const char *b, const char *c, const char *d)
+{
+    return a != NULL ? a : b != NULL ? b : c != NULL ? c : d;
+}
+
+int local_where(struct local *l, struct vml_where *where, struct vml_error *err)
+{
+    l->account = first(l->account, environment("VMLIFT_ACCOUNT"), NULL, "000000000000");
+    l->region =
+        first(l->region, environment("AWS_REGION"), environment("AWS_DEFAULT_REGION"), "us-east-1");
+    if (strlen(l->account) != 12 || strspn(l->account, "0123456789") != 12)
+        return vml_fail(err, VML_EUSAGE, "usage/account", "account %s is not 12 digits",
+                        l->account);
+    if (strlen(l->region) > 31 ||
+        strspn(l->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(l->region))
+        return vml_fail(err, VML_EUSAGE, "usage/region",
+                        "region %s is not 1 to 31 of a-z, 0-9 and -", l->region);
+    *where = (struct vml_where){ l->account, l->region };
+    return 0;
+}
+
+int local_dir(const struct local *l, char **out, struct vml_error *err)
+{
+    const char *named = first(l->store, environment("VMLIFT_STORE"), NULL, NULL);
+    const char *data = environment("XDG_DATA_HOME"), *home = environment("HOME");
+    int n = 0;
+
+    if (named != NULL)
+        n = asprintf(out, "%s", named);
+    else if (data != NULL && data[0] == '/') /* the specification says to ignore a relative one */
+        n = asprintf(out, "%s/vmlift", data);
+    else if (home != NULL)
+        n = asprintf(out, "%s/.local/share/vmlift", home);
+    else
+        return vml_fail(err, VML_EUSAGE, "usage/store",
+                        "no HOME to find the store in: name it with --store");
+    return n < 0 ? vml_fail_nomem(err) : 0;
+}
+
+/* The folders above path, which the specification wants made, for the user alone. */
+static int make_parents(const char *path, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *p = strdup(path);
+
+    if (p == NULL)
+        return vml_fail_nomem(err);
+    for (char *slash = strchr(p + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct stat st;
+        *slash = '\0';
+        if (stat(p, &st) < 0 && mkdir(p, 0700) < 0)
+            return vml_fail_errno(err, "%s", p);
+        *slash = '/';
+    }
+    return 0;
+}
+
+int local_store(const struct local *l, enum local_open how, struct vml_store **out,
+                struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *dir = NULL;
+    bool named = l->store != NULL || environment("VMLIFT_STORE") != NULL;
+    struct stat st;
+
+    *out = NULL;
+    if (local_dir(l, &dir, err) < 0)
+        return -1;
+    if (how == LOCAL_LIST && !named && stat(dir, &st) < 0)
+        return 0;
+    if (how == LOCAL_CREATE && !named && make_parents(dir, err) < 0)
+        return -1;
+    return vml_store_open(out, dir, how == LOCAL_CREATE, err);
+}

@@ -1,0 +1,41 @@
+/* Where the local registry is and whose it is: options, then the environment, then defaults. */
+#ifndef VMLIFT_CLI_LOCAL_H
+#define VMLIFT_CLI_LOCAL_H
+
+#include "opt.h"
+#include "vmlift/ami.h"
+
+struct local {
+    const char *store, *account, *region; /* as given; local_where fills in the last two */
+};
+#define OPT_STORE(type)                                                            \
+    {                                                                              \
+        0, "store", "DIR", OPT_TEXT, offsetof(struct type, local.store),           \
+            "the store's folder (VMLIFT_STORE, else vmlift beneath XDG_DATA_HOME)" \
+    }
+#define OPT_WHERE(type)                                                   \
+    { 0,                                                                  \
+      "account",                                                          \
+      "N",                                                                \
+      OPT_TEXT,                                                           \
+      offsetof(struct type, local.account),                               \
+      "the account, 12 digits (VMLIFT_ACCOUNT, else 000000000000)" },     \
+    {                                                                     \
+        0, "region", "R", OPT_TEXT, offsetof(struct type, local.region),  \
+            "the region (AWS_REGION, AWS_DEFAULT_REGION, else us-east-1)" \
+    }
+
+/* account and region; *where points to them.  VML_EUSAGE usage/account, usage/region. */
+int local_where(struct local *l, struct vml_where *where, struct vml_error *err);
+
+enum local_open {
+    LOCAL_CREATE, /* writing verbs make what is not there */
+    LOCAL_READ,
+    LOCAL_LIST, /* *out is NULL where nobody named a store and none was made yet: an empty list */
+};
+int local_store(const struct local *l, enum local_open how, struct vml_store **out,
+                struct vml_error *err);
+/* The folder that local_store would open; malloc'd. */
+int local_dir(const struct local *l, char **out, struct vml_error *err);
+
+#endif
