@@ -7,8 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "vmlift/copy.h"
-#include "vmlift/endian.h"
+#include "core/create.h"
 
 /* --- which format --------------------------------------------------------------------------- */
 
@@ -242,6 +241,23 @@ static int find_align(uint64_t *align, const struct vml_create *c, const struct 
     return 0;
 }
 
+int vml_create_check(const struct vml_format *f, const struct vml_output *o, struct vml_create *c,
+                     const struct vml_subformat **out, struct vml_error *err)
+{
+    const struct vml_subformat *s = NULL;
+
+    if (find_subformat(&s, f, c->subformat, err) < 0 || check_options(f, c->options, err) < 0)
+        return -1;
+    if (!vml_output_can_seek(o) && (s->can & VML_PIPE_WRITE) == 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "image/needs-seek",
+                        "%s %s is completed at the end in places further in front: it cannot go to "
+                        "a pipe",
+                        f->name, s->name);
+    c->subformat = s->name;
+    *out = s;
+    return 0;
+}
+
 static int create_checked(struct vml_writer **out, const struct vml_format *f,
                           struct vml_output **o, struct vml_create *c, struct vml_error *err)
 {
@@ -252,14 +268,8 @@ static int create_checked(struct vml_writer **out, const struct vml_format *f,
     if (f->create == NULL)
         return vml_fail(err, VML_EUNSUPPORTED, "image/package",
                         "%s holds disks and is not one itself", f->name);
-    if (find_subformat(&s, f, c->subformat, err) < 0 || check_options(f, c->options, err) < 0 ||
-        find_align(&align, c, s, err) < 0)
+    if (vml_create_check(f, *o, c, &s, err) < 0 || find_align(&align, c, s, err) < 0)
         return -1;
-    c->subformat = s->name;
-    if (!vml_output_can_seek(*o) && (s->can & VML_PIPE_WRITE) == 0)
-        return vml_fail(err, VML_EUNSUPPORTED, "image/needs-seek",
-                        "%s %s has tables that are known only at the end: it cannot go to a pipe",
-                        f->name, s->name);
     if (c->size == VML_SIZE_UNKNOWN && (s->can & VML_ANY_SIZE) == 0)
         return vml_fail(err, VML_EUSAGE, "image/size-unknown",
                         "%s %s must know the disk's size beforehand, and a pipe does not tell it: "

@@ -35,7 +35,7 @@ struct vml_archive {
     uint64_t pos;          /* in the input while libarchive reads it, in the member after that */
 };
 
-/* --- what libarchive calls -------------------------------------------------------------------- */
+/* --- what libarchive calls ------------------------------------------------------------------ */
 
 static la_ssize_t on_read(struct archive *tar, void *arg, const void **buf)
 {
@@ -89,7 +89,7 @@ static int tar_failed(struct vml_archive *a, struct vml_error *err)
                     why != NULL ? why : "no reason given");
 }
 
-/* --- what a member may be --------------------------------------------------------------------- */
+/* --- what a member may be ------------------------------------------------------------------- */
 
 /* "./disk.vmdk", as `tar -cf x.ova .` names it, is "disk.vmdk". */
 static const char *plain_name(const char *name)
@@ -200,7 +200,7 @@ static int next_entry(struct vml_archive *a, struct archive_entry **e, const cha
     return 0;
 }
 
-/* --- listing ---------------------------------------------------------------------------------- */
+/* --- listing -------------------------------------------------------------------------------- */
 
 static int list_members(struct vml_archive *a, struct vml_error *err)
 {
@@ -258,7 +258,7 @@ int vml_archive_open(struct vml_archive **out, struct vml_input *in, struct vml_
     return 0;
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 static int next_on_pipe(struct vml_archive *a, bool *got, struct vml_error *err)
 {

@@ -1,0 +1,66 @@
+/* The parts of the OVA format: ova.c and ova_members.c read, ova_write.c writes. */
+#ifndef OVA_H
+#define OVA_H
+
+#include "manifest.h"
+#include "ovf.h"
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+#define OVA_MEMBERS_MAX 256u /* what vml_archive lets through */
+#define OVA_NONE        SIZE_MAX
+
+struct ova_member {
+    char *name;
+    uint64_t size, off;
+    bool begun; /* the sums were */
+    struct manifest_sums sums;
+    struct vml_input *window; /* under a stream that digests */
+};
+
+struct ova {
+    struct vml_package_reader base;
+    struct vml_input *in;
+    struct ova_member *members;
+    size_t n;
+    size_t ovf, mf; /* members; OVA_NONE until met */
+    char *text;     /* of the OVF, until it was parsed */
+    size_t text_len;
+    struct ovf description;
+    size_t *member_of; /* disk */
+    struct manifest manifest;
+    uint8_t *step;
+    /* a pipe: */
+    struct vml_archive *archive; /* NULL once everything has passed */
+    size_t current;              /* the member that is passing; OVA_NONE before the first */
+    bool taken;                  /* and was given to someone as a disk */
+};
+
+/* The next member of the archive, its name checked against the others; a description or a manifest
+ * is read.  *m is NULL at the end. */
+int ova_next_member(struct ova *p, struct ova_member **m, struct vml_error *err);
+/* Machine and disks, once the .ovf was met. */
+int ova_parse_description(struct ova *p, struct vml_error *err);
+/* If member m is one of the disks, it is that from now on. */
+int ova_match_disk(struct ova *p, size_t m, struct vml_error *err);
+/* When the last member was met: is a disk missing, is there anything to note? */
+int ova_all_known(struct ova *p, struct vml_error *err);
+struct ova_member *ova_find_member(const struct ova *p, const char *name);
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+/* VMware's virtual hardware: ESXi 5.5's, and the first that has secure boot. */
+#define OVA_HARDWARE        "vmx-10"
+#define OVA_SECURE_HARDWARE "vmx-13"
+
+/* A tar header for a plain file. */
+void ova_print_header(uint8_t h[512], const char *name, uint64_t size);
+
+int ova_create(struct vml_package_writer **out, struct vml_output *o,
+               const struct vml_machine *machine, const uint64_t *sizes, size_t n,
+               const struct vml_create *c, struct vml_error *err);
+int ova_add(struct vml_package_writer *w, size_t i, struct vml_output **o, struct vml_error *err);
+int ova_finish(struct vml_package_writer *w, struct vml_error *err);
+void ova_free(struct vml_package_writer *w);
+
+#endif

@@ -1,0 +1,257 @@
+/* The members of an OVA: description, manifest, disks, and what each says of the others. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ova.h"
+
+#define MANIFEST_SIZE_MAX (1u << 20)
+
+/* --- names ---------------------------------------------------------------------------------- */
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    const char *slash = strrchr(name, '/'), *base = slash != NULL ? slash + 1 : name;
+    size_t len = strlen(base), n = strlen(suffix);
+
+    /* "._vm.ovf" is what macOS keeps beside vm.ovf */
+    return len > n && strncmp(base, "._", 2) != 0 && strcasecmp(base + len - n, suffix) == 0;
+}
+
+/* `name` as a description or manifest in the member `from` means it: beside itself. */
+static char *beside(const char *from, const char *name)
+{
+    const char *slash = strrchr(from, '/');
+    char *path;
+
+    while (name[0] == '.' && name[1] == '/')
+        name += 2;
+    if (asprintf(&path, "%.*s%s", slash != NULL ? (int)(slash + 1 - from) : 0, from, name) < 0)
+        return NULL;
+    return path;
+}
+
+static int hex_value(char c)
+{
+    const char *digits = "0123456789abcdefABCDEF", *at = c != '\0' ? strchr(digits, c) : NULL;
+
+    return at == NULL ? -1 : (int)(at - digits) - (at - digits > 15 ? 6 : 0);
+}
+
+/* Does href mean this member?  It is a URI reference, so a blank may be "%20". */
+static bool names(const char *href, const char *member)
+{
+    if (strcmp(href, member) == 0)
+        return true;
+    for (; *href != '\0' && *member != '\0'; href++, member++) {
+        int high = *href == '%' ? hex_value(href[1]) : -1,
+            low = high >= 0 ? hex_value(href[2]) : -1;
+        unsigned char c = (unsigned char)*href;
+
+        if (low >= 0) {
+            c = (unsigned char)(high << 4 | low);
+            href += 2;
+        }
+        if (c != (unsigned char)*member)
+            return false;
+    }
+    return *href == *member;
+}
+
+/* --- members -------------------------------------------------------------------------------- */
+
+static int add_member(struct ova *p, const struct vml_member *found, struct vml_error *err)
+{
+    struct ova_member *m = &p->members[p->n];
+
+    for (size_t i = 0; i < p->n; i++)
+        if (strcasecmp(p->members[i].name, found->name) == 0)
+            return vml_fail(err, VML_EDATA, "ova/member-dup", "members '%s' and '%s' have one name",
+                            p->members[i].name, found->name);
+    m->name = strdup(found->name);
+    if (m->name == NULL)
+        return vml_fail_nomem(err);
+    m->size = found->size;
+    m->off = found->off;
+    p->n++;
+    return 0;
+}
+
+/* The whole of the member that the archive stands at, with a NUL behind it. */
+static int read_text(struct ova *p, const struct ova_member *m, size_t max, char **text,
+                     size_t *len, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *buf = NULL;
+
+    if (m->size > max)
+        return vml_fail(err, VML_EDATA, "ova/text-size", "%s: %llu bytes, more than %zu", m->name,
+                        (unsigned long long)m->size, max);
+    buf = malloc((size_t)m->size + 1);
+    if (buf == NULL)
+        return vml_fail_nomem(err);
+    if (vml_archive_read(p->archive, buf, (size_t)m->size, len, err) < 0)
+        return -1;
+    if (*len != m->size)
+        return vml_fail(err, VML_EDATA, "input/truncated", "%s: %zu of %llu bytes are there",
+                        m->name, *len, (unsigned long long)m->size);
+    buf[*len] = '\0';
+    *text = buf;
+    buf = NULL;
+    return 0;
+}
+
+static int take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err)
+{
+    if (p->ovf != OVA_NONE)
+        return vml_fail(err, VML_EDATA, "ova/ovf", "two descriptions: '%s' and '%s'",
+                        p->members[p->ovf].name, m->name);
+    p->ovf = (size_t)(m - p->members);
+    if (read_text(p, m, OVF_SIZE_MAX, &p->text, &p->text_len, err) < 0 ||
+        manifest_sums_begin(&m->sums, MANIFEST_ALL, err) < 0)
+        return -1;
+    manifest_sums_tap(&m->sums, p->text, p->text_len);
+    m->begun = true;
+    return 0;
+}
+
+static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *text = NULL;
+    size_t len;
+
+    if (p->mf != OVA_NONE)
+        return vml_fail(err, VML_EDATA, "ova/manifest", "two manifests: '%s' and '%s'",
+                        p->members[p->mf].name, m->name);
+    p->mf = (size_t)(m - p->members);
+    if (read_text(p, m, MANIFEST_SIZE_MAX, &text, &len, err) < 0)
+        return -1;
+    if (manifest_parse(&p->manifest, text, len, err) < 0) {
+        vml_error_prefix(err, "%s", m->name);
+        return -1;
+    }
+    for (size_t i = 0; i < p->manifest.n; i++) {
+        char *file = beside(m->name, p->manifest.lines[i].file);
+
+        if (file == NULL)
+            return vml_fail_nomem(err);
+        free(p->manifest.lines[i].file);
+        p->manifest.lines[i].file = file;
+        if (strcmp(file, m->name) == 0)
+            return vml_fail(err, VML_EDATA, "manifest/syntax", "%s: it has a digest of itself",
+                            m->name);
+    }
+    return 0;
+}
+
+int ova_next_member(struct ova *p, struct ova_member **m, struct vml_error *err)
+{
+    struct vml_member found;
+    bool got;
+
+    *m = NULL;
+    if (vml_archive_next(p->archive, &found, &got, err) < 0)
+        return -1;
+    if (!got)
+        return 0;
+    if (add_member(p, &found, err) < 0)
+        return -1;
+    *m = &p->members[p->n - 1];
+    if (has_suffix((*m)->name, ".ovf"))
+        return take_ovf(p, *m, err);
+    if (has_suffix((*m)->name, ".mf"))
+        return take_manifest(p, *m, err);
+    if (has_suffix((*m)->name, ".cert"))
+        vml_note(&p->base.notes, "cert/unverified", "'%s' is there; its signature is not checked",
+                 (*m)->name);
+    return 0;
+}
+
+/* --- description and disks ------------------------------------------------------------------ */
+
+int ova_parse_description(struct ova *p, struct vml_error *err)
+{
+    const char *name = p->members[p->ovf].name;
+    struct ovf *d = &p->description;
+
+    if (ovf_parse(d, p->text, p->text_len, err) < 0) {
+        vml_error_prefix(err, "%s", name);
+        return -1;
+    }
+    vml_freep(&p->text);
+    p->base.machine = d->machine;
+    for (size_t i = 0; i < d->notes.n; i++)
+        vml_note(&p->base.notes, d->notes.items[i].slug, "%s", d->notes.items[i].text);
+    p->base.disks = calloc(d->n_disks, sizeof *p->base.disks);
+    p->member_of = calloc(d->n_disks, sizeof *p->member_of);
+    if (p->base.disks == NULL || p->member_of == NULL)
+        return vml_fail_nomem(err);
+    p->base.n_disks = d->n_disks;
+    for (size_t i = 0; i < d->n_disks; i++) {
+        p->base.disks[i] = (struct vml_disk){ .file = beside(name, d->disks[i].href),
+                                              .capacity = d->disks[i].capacity,
+                                              .stored_size = VML_SIZE_UNKNOWN };
+        p->member_of[i] = OVA_NONE;
+        if (p->base.disks[i].file == NULL)
+            return vml_fail_nomem(err);
+    }
+    return 0;
+}
+
+int ova_match_disk(struct ova *p, size_t m, struct vml_error *err)
+{
+    const struct ova_member *member = &p->members[m];
+
+    for (size_t i = 0; i < p->base.n_disks; i++) {
+        struct vml_disk *d = &p->base.disks[i];
+        uint64_t said = p->description.disks[i].file_size;
+
+        if (p->member_of[i] != OVA_NONE || !names(d->file, member->name))
+            continue;
+        p->member_of[i] = m;
+        free(d->file);
+        d->file = strdup(member->name);
+        if (d->file == NULL)
+            return vml_fail_nomem(err);
+        d->stored_size = member->size;
+        if (said != VML_SIZE_UNKNOWN && said != member->size)
+            vml_note(&p->base.notes, "ovf/size-differs",
+                     "'%s' has %llu bytes, where the description says %llu", member->name,
+                     (unsigned long long)member->size, (unsigned long long)said);
+        break;
+    }
+    return 0;
+}
+
+struct ova_member *ova_find_member(const struct ova *p, const char *name)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->members[i].name, name) == 0)
+            return &p->members[i];
+    return NULL;
+}
+
+int ova_all_known(struct ova *p, struct vml_error *err)
+{
+    bool only_sha1 = p->manifest.n > 0;
+
+    for (size_t i = 0; i < p->base.n_disks; i++)
+        if (p->member_of[i] == OVA_NONE)
+            return vml_fail(err, VML_EDATA, "ovf/href",
+                            "the description names '%s', which is not in the package",
+                            p->base.disks[i].file);
+    if (p->mf == OVA_NONE)
+        vml_note(&p->base.notes, "manifest/none", "no manifest: nothing says what the bytes were");
+    for (size_t i = 0; i < p->manifest.n; i++) {
+        const struct manifest_line *line = &p->manifest.lines[i];
+
+        only_sha1 = only_sha1 && line->algorithm == MANIFEST_SHA1;
+        if (ova_find_member(p, line->file) == NULL)
+            vml_note(&p->base.notes, "manifest/absent",
+                     "the manifest lists '%s', which is not in the package", line->file);
+    }
+    if (only_sha1)
+        vml_note(&p->base.notes, "manifest/sha1",
+                 "the manifest has SHA-1 only, which no longer proves who made the bytes");
+    return 0;
+}

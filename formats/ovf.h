@@ -1,0 +1,49 @@
+/* OVF descriptions (DSP0243 0.9, 1.x, 2.x): what ova.c reads from one and ova_write.c puts into
+ * one. */
+#ifndef OVF_H
+#define OVF_H
+
+#include "vmlift/package.h"
+
+#define OVF_SIZE_MAX             (4u << 20) /* of the text */
+#define OVF_DISKS_MAX            256u
+#define OVF_DISKS_PER_CONTROLLER 15u /* SCSI, written */
+
+struct ovf_disk {
+    char *id, *href;
+    uint64_t capacity;  /* VML_SIZE_UNKNOWN where it is not said */
+    uint64_t file_size; /* likewise */
+};
+struct ovf {
+    struct vml_machine machine;
+    struct ovf_disk *disks; /* in the order in which the machine sees them; each of its own file */
+    size_t n_disks;         /* at least 1 */
+    struct vml_notes notes;
+};
+
+/* Refused: xml/dtd, xml/limit, xml/syntax; ovf/envelope, ovf/no-system, ovf/multi, ovf/no-disk,
+ * ovf/ref, ovf/href, ovf/capacity; VML_EUNSUPPORTED ovf/empty-disk, ovf/parent, ovf/compressed,
+ * ovf/chunked, ovf/encrypted, ovf/shared-file.  *out is to be cleared, also after a failure. */
+int ovf_parse(struct ovf *out, const char *text, size_t len, struct vml_error *err);
+void ovf_clear(struct ovf *o);
+
+/* "10" of "byte * 2^30" in bytes.  Units are the programmatic ones of DSP0004 and the words that
+ * are met in their place (MegaBytes, GB: powers of 1024); NULL is bytes.  VML_EDATA ovf/capacity.
+ */
+int ovf_bytes(uint64_t *bytes, const char *quantity, const char *units, struct vml_error *err);
+
+struct ovf_text {
+    const struct vml_machine *machine;
+    const char *id;       /* of the machine; its name too where the machine has none */
+    const char *hardware; /* "vmx-10" */
+    const struct ovf_text_disk {
+        char *file;
+        uint64_t file_size, capacity;
+    } * disks;
+    size_t n_disks;
+};
+/* The whole text, to be freed.  Of two that differ in sizes only, the one with more digits is
+ * longer. */
+int ovf_print(char **text, size_t *len, const struct ovf_text *what, struct vml_error *err);
+
+#endif
