@@ -1,0 +1,368 @@
+/* The descriptor: lines of text, inside a sparse file or in a file of its own.
+ *
+ *     # Disk DescriptorFile
+ *     version=1
+ *     CID=fffffffe
+ *     parentCID=ffffffff
+ *     createType="streamOptimized"
+ *     # Extent description
+ *     RDONLY 2048 SPARSE "generated-stream.vmdk"
+ *     # The Disk Data Base
+ *     #DDB
+ *     ddb.adapterType = "lsilogic"
+ *
+ * Keys are case-insensitive; disklib leaves spaces at the ends of lines, others write CRLF or leave
+ * the quotes out; a NUL ends the text, but need not be there. Nothing that a descriptor names is
+ * ever opened: in a file that holds its own data the extent's name is what the file was called
+ * once. */
+#include "vmdk.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "vmlift/codec.h"
+#include "vmlift/endian.h"
+
+struct span {
+    const char *p;
+    size_t len;
+};
+
+static struct span span_trim(struct span s)
+{
+    while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = (struct span){ s.p + 1, s.len - 1 };
+    while (s.len > 0 && strchr(" \t\r", s.p[s.len - 1]) != NULL)
+        s.len--;
+    return s;
+}
+
+static bool span_is(struct span s, const char *word)
+{
+    return s.len == strlen(word) && strncasecmp(s.p, word, s.len) == 0;
+}
+
+/* The first word of *s, which is taken off it; a quoted word loses its quotes. */
+static struct span span_word(struct span *s)
+{
+    struct span w = span_trim(*s), rest;
+    const char *quote = w.len > 0 && w.p[0] == '"' ? memchr(w.p + 1, '"', w.len - 1) : NULL;
+    size_t n = 0;
+
+    if (quote != NULL) {
+        rest.p = quote + 1;
+        rest.len = w.len - (size_t)(rest.p - w.p);
+        w = (struct span){ w.p + 1, (size_t)(quote - w.p - 1) };
+    } else {
+        while (n < w.len && w.p[n] != ' ' && w.p[n] != '\t')
+            n++;
+        rest = (struct span){ w.p + n, w.len - n };
+        w.len = n;
+    }
+    *s = rest;
+    return w;
+}
+
+/* Into a message: what is not printable ASCII is shown as \xNN, what is long is cut. */
+static void span_show(char *out, size_t cap, struct span s)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < s.len && used + 5 < cap; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        used += (size_t)(c >= 0x20 && c < 0x7f ? snprintf(out + used, cap - used, "%c", c)
+                                               : snprintf(out + used, cap - used, "\\x%02x", c));
+    }
+    out[used] = '\0';
+}
+
+static int bad_line(unsigned line, struct span text, struct vml_error *err)
+{
+    char shown[96];
+
+    span_show(shown, sizeof shown, text);
+    return vml_fail(err, VML_EDATA, "vmdk/desc-line", "descriptor line %u is not understood: %s",
+                    line, shown);
+}
+
+static bool parse_number(uint64_t *n, struct span s)
+{
+    *n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!isdigit((unsigned char)s.p[i]) || *n > VML_DISK_MAX)
+            return false;
+        *n = *n * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    return s.len > 0;
+}
+
+/* RW 2048 SPARSE "name" [offset] */
+static int parse_extent(struct vmdk_desc *d, struct span line, unsigned number,
+                        struct vml_error *err)
+{
+    struct span rest = line, access = span_word(&rest), type, file;
+    uint64_t sectors;
+
+    if (!parse_number(&sectors, span_word(&rest)) || sectors > VML_DISK_MAX / VMDK_SECTOR)
+        return bad_line(number, line, err);
+    type = span_word(&rest);
+    file = span_word(&rest);
+    if (type.len == 0 || type.len >= sizeof d->extent_type)
+        return bad_line(number, line, err);
+    if (d->n_extents++ == 0) {
+        span_show(d->extent_type, sizeof d->extent_type,
+                  span_is(access, "NOACCESS") ? access : type);
+        span_show(d->extent_file, sizeof d->extent_file, file);
+    }
+    d->extent_sectors += sectors;
+    return 0;
+}
+
+enum { KEY_VERSION, KEY_CID, KEY_TYPE, KEY_PARENT_CID, KEY_HINT, N_KEYS };
+static const char *const keys[N_KEYS] = { "version", "CID", "createType", "parentCID",
+                                          "parentFileNameHint" };
+
+static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, struct span key,
+                     struct span value, struct vml_error *err)
+{
+    unsigned k = 0;
+
+    if (value.len > 0 && value.p[0] == '"')
+        value = span_word(&value);
+    while (k < N_KEYS && !span_is(key, keys[k]))
+        k++;
+    if (k == N_KEYS)
+        return 0;
+    if (seen[k])
+        return vml_fail(err, VML_EDATA, "vmdk/desc-field", "the descriptor has %s twice", keys[k]);
+    seen[k] = true;
+    if (k == KEY_TYPE)
+        span_show(d->create_type, sizeof d->create_type, value);
+    else if (k == KEY_HINT && value.len > 0)
+        span_show(d->parent, sizeof d->parent, value);
+    else if (k == KEY_PARENT_CID && !span_is(value, "ffffffff") && d->parent[0] == '\0')
+        span_show(d->parent, sizeof d->parent, line); /* the hint, where there is one, says more */
+    return 0;
+}
+
+static int parse_line(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, unsigned number,
+                      struct vml_error *err)
+{
+    struct span rest = line, word, key, value;
+    const char *equals;
+
+    if (line.len == 0 || line.p[0] == '#')
+        return 0;
+    word = span_word(&rest);
+    if (span_is(word, "RW") || span_is(word, "RDONLY") || span_is(word, "NOACCESS"))
+        return parse_extent(d, line, number, err);
+    equals = memchr(line.p, '=', line.len);
+    if (equals == NULL || equals == line.p)
+        return bad_line(number, line, err);
+    key = span_trim((struct span){ line.p, (size_t)(equals - line.p) });
+    value = span_trim((struct span){ equals + 1, line.len - (size_t)(equals + 1 - line.p) });
+    for (size_t i = 0; i < key.len; i++)
+        if (!isprint((unsigned char)key.p[i]))
+            return bad_line(number, line, err);
+    return parse_key(d, seen, line, key, value, err);
+}
+
+/* The next line off *s. */
+static struct span next_line(struct span *s)
+{
+    const char *end = memchr(s->p, '\n', s->len);
+    struct span line = { s->p, end != NULL ? (size_t)(end - s->p) : s->len };
+    size_t used = line.len + (end != NULL);
+
+    *s = (struct span){ s->p + used, s->len - used };
+    return span_trim(line);
+}
+
+static struct span desc_text(const char *text, size_t len)
+{
+    struct span s = { text, strnlen(text, len) };
+
+    if (s.len >= 3 && memcmp(s.p, "\xef\xbb\xbf", 3) == 0)
+        s = (struct span){ s.p + 3, s.len - 3 };
+    return s;
+}
+
+int vmdk_desc_parse(struct vmdk_desc *d, const char *text, size_t len, struct vml_error *err)
+{
+    struct span rest = desc_text(text, len);
+    bool seen[N_KEYS] = { false };
+
+    *d = (struct vmdk_desc){ 0 };
+    for (unsigned number = 1; rest.len > 0; number++)
+        if (parse_line(d, seen, next_line(&rest), number, err) < 0)
+            return -1;
+    for (unsigned k = KEY_VERSION; k <= KEY_TYPE; k++)
+        if (!seen[k])
+            return vml_fail(err, VML_EDATA, "vmdk/desc-field", "the descriptor has no %s", keys[k]);
+    return 0;
+}
+
+bool vmdk_desc_probe(const void *text, size_t len)
+{
+    struct span rest = desc_text(text, len);
+    bool type = false, version = false;
+
+    for (unsigned number = 1; rest.len > 0; number++) {
+        struct span line = next_line(&rest);
+
+        if (number == 1 && span_is(line, "# Disk DescriptorFile"))
+            return true;
+        for (size_t i = 0; i < line.len; i++)
+            if ((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t')
+                return false;
+        type = type || (line.len > 10 && strncasecmp(line.p, "createType", 10) == 0);
+        version = version || (line.len > 7 && strncasecmp(line.p, "version", 7) == 0);
+    }
+    return type && version;
+}
+
+static int refuse_parent(const struct vmdk_desc *d, struct vml_error *err)
+{
+    return vml_fail(err, VML_EUNSUPPORTED, "vmdk/parent",
+                    "holds only what changed against a parent disk (%s)", d->parent);
+}
+
+int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h,
+                    struct vml_notes *notes, struct vml_error *err)
+{
+    struct vmdk_desc d;
+
+    if (desc_text(text, len).len == 0) /* or room for one, with nothing in it */
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "has no descriptor inside: it is one piece of a disk of several files");
+    if (vmdk_desc_parse(&d, text, len, err) < 0)
+        return -1;
+    if (d.parent[0] != '\0')
+        return refuse_parent(&d, err);
+    if (strcasecmp(d.create_type, "monolithicSparse") != 0 &&
+        strcasecmp(d.create_type, "streamOptimized") != 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "%s is not read; monolithicSparse and streamOptimized are", d.create_type);
+    if (d.n_extents != 1 || strcasecmp(d.extent_type, "SPARSE") != 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "the descriptor tells of %u extents, the first of type '%s'; one of type "
+                        "SPARSE is expected",
+                        d.n_extents, d.extent_type);
+    if (d.extent_sectors != h->size / VMDK_SECTOR)
+        vml_note(notes, "vmdk/extent-size",
+                 "the descriptor says %llu sectors and the header %llu, which counts",
+                 (unsigned long long)d.extent_sectors, (unsigned long long)(h->size / VMDK_SECTOR));
+    return 0;
+}
+
+int vmdk_desc_refuse(const char *text, size_t len, struct vml_error *err)
+{
+    struct vmdk_desc d;
+
+    if (vmdk_desc_parse(&d, text, len, err) < 0)
+        return -1;
+    if (d.parent[0] != '\0')
+        return refuse_parent(&d, err);
+    return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                    "%s keeps its data in other files (the first is '%s'); monolithicSparse and "
+                    "streamOptimized are read",
+                    d.create_type, d.extent_file);
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+struct adapter {
+    const char *name;
+    unsigned heads, sectors;
+    uint64_t max_cylinders;
+};
+static const struct adapter adapters[] = {
+    { "lsilogic", 255, 63, UINT32_MAX }, /* what ESX wants for any SCSI */
+    { "buslogic", 255, 63, UINT32_MAX },
+    { "ide", 16, 63, 16383 },
+    { "legacyESX", 255, 63, UINT32_MAX },
+};
+
+static int find_adapter(const struct adapter **out, const char *name, struct vml_error *err)
+{
+    for (size_t i = 0; i < sizeof adapters / sizeof adapters[0]; i++)
+        if (strcasecmp(adapters[i].name, name) == 0) {
+            *out = &adapters[i];
+            return 0;
+        }
+    return vml_fail(err, VML_EUSAGE, "image/option",
+                    "option 'adapter': %s is not lsilogic, buslogic, ide or legacyESX", name);
+}
+
+/* Sixteen bytes of identity, of which the last four are the CID.  The descriptor stands in front of
+ * the data, so reproducible output takes them from what is known there: the subformat and the size.
+ */
+static int content_id(uint8_t id[16], const struct vml_create *c, struct vml_error *err)
+{
+    uint8_t digest[32];
+    char seed[96];
+    int n;
+
+    if (!vml_reproducible())
+        return vml_random(id, 16, err);
+    n = snprintf(seed, sizeof seed, "vmlift vmdk %s %llu", c->subformat,
+                 (unsigned long long)c->size);
+    vml_sha256(seed, (size_t)n, digest);
+    memcpy(id, digest, 16);
+    return 0;
+}
+
+int vmdk_desc_print(char out[VMDK_DESC_SECTORS * VMDK_SECTOR], const struct vml_create *c,
+                    const char *extent, struct vml_error *err)
+{
+    const struct adapter *adapter = NULL;
+    bool stream = strcmp(c->subformat, "streamOptimized") == 0;
+    char adapter_buf[64], hw_buf[64], hex[33], name[200];
+    const char *hw = vml_create_option(c, "hwversion", "10", hw_buf);
+    uint64_t sectors = c->size / VMDK_SECTOR, cylinders, version;
+    uint8_t id[16];
+
+    if (find_adapter(&adapter, vml_create_option(c, "adapter", "lsilogic", adapter_buf), err) < 0 ||
+        content_id(id, c, err) < 0)
+        return -1;
+    if (!parse_number(&version, (struct span){ hw, strlen(hw) }) || version < 3 || version > 99)
+        return vml_fail(err, VML_EUSAGE, "image/option",
+                        "option 'hwversion': %s is not a number from 3 to 99", hw);
+    id[12] &= 0x7f; /* a CID of ffffffff or fffffffe has meanings of its own */
+    vml_hex(hex, id, sizeof id);
+    snprintf(name, sizeof name, "%s", extent);
+    for (char *p = name; *p != '\0'; p++)
+        if (*p == '"' || (unsigned char)*p < 0x20)
+            *p = '_';
+    cylinders = sectors / (adapter->heads * adapter->sectors);
+    cylinders = vml_max_u64(1, vml_min_u64(cylinders, adapter->max_cylinders));
+    /* libvmdk takes what follows the extents for another extent where the comment in front of #DDB
+     * is missing. */
+    snprintf(out, VMDK_DESC_SECTORS * VMDK_SECTOR,
+             "# Disk DescriptorFile\n"
+             "version=1\n"
+             "CID=%s\n"
+             "parentCID=ffffffff\n"
+             "createType=\"%s\"\n"
+             "\n"
+             "# Extent description\n"
+             "%s %llu SPARSE \"%s\"\n"
+             "\n"
+             "# The Disk Data Base\n"
+             "#DDB\n"
+             "\n"
+             "ddb.adapterType = \"%s\"\n"
+             "ddb.geometry.cylinders = \"%llu\"\n"
+             "ddb.geometry.heads = \"%u\"\n"
+             "ddb.geometry.sectors = \"%u\"\n"
+             "ddb.longContentID = \"%s\"\n"
+             "ddb.virtualHWVersion = \"%llu\"\n",
+             hex + 24, c->subformat, stream ? "RDONLY" : "RW", (unsigned long long)sectors, name,
+             adapter->name, (unsigned long long)cylinders, adapter->heads, adapter->sectors, hex,
+             (unsigned long long)version);
+    return 0;
+}
