@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# What the command line tests share.  A test begins with
+#     . "$(dirname "$0")/../functions.sh"
+# and is then in $tmp, a folder of its own that is removed when the test ends.
+# VMLIFT is the program; VMLIFT_BUILD the build folder (both come from ctest).
+set -euo pipefail
+shopt -s inherit_errexit
+
+: "${VMLIFT:?names the program to test}"
+VMLIFT=$(realpath "$VMLIFT")
+# The user's settings must not decide what a test sees.
+unset VMLIFT_STORE VMLIFT_ACCOUNT AWS_REGION AWS_DEFAULT_REGION SOURCE_DATE_EPOCH
+export VMLIFT LC_ALL=C LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg
+
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$tests")
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmlift-test.XXXXXX")
+export tests root tmp
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp"
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# requires PROGRAM...: without them there is nothing to compare with; the test is skipped.
+requires() {
+    local program
+    for program; do
+        if ! command -v "$program" >/dev/null && [ ! -x "/usr/sbin/$program" ]; then
+            echo "skipped: $program is not installed" >&2
+            exit 77
+        fi
+    done
+}
+
+# run COMMAND...: says it on stderr, then runs it.
+run() {
+    { printf '$' && printf ' %q' "$@" && echo; } >&2
+    "$@"
+}
+
+# expect STATUS SLUG COMMAND...: it must end with STATUS and say [SLUG] on stderr; an empty SLUG asks
+# for the status only.  What it said stays in $tmp/stdout and $tmp/stderr.
+expect() {
+    local want=$1 slug=$2 got=0
+    shift 2
+    "$@" >"$tmp/stdout" 2>"$tmp/stderr" || got=$?
+    if [ "$got" -ne "$want" ]; then
+        cat "$tmp/stdout" "$tmp/stderr" >&2
+        fail "exit status $got, not $want: $*"
+    fi
+    if [ -n "$slug" ] && ! grep -qF "[$slug]" "$tmp/stderr"; then
+        cat "$tmp/stderr" >&2
+        fail "no [$slug] on stderr: $*"
+    fi
+}
+
+# same A B: two files hold the same bytes.
+same() {
+    cmp "$1" "$2" || fail "$1 and $2 differ"
+}
