@@ -159,8 +159,8 @@ static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error
     if (cli->json &&
         out_json(json_pack("{s:I, s:O}", "count", (json_int_t)faults, "faults", v.faults), err) < 0)
         return -1;
-    if (!cli->json)
-        out_line(stdout, faults == 0 ? "no faults" : "%" PRIu64 " faults", faults);
+    if (!cli->json && faults == 0)
+        out_line(stdout, "no faults");
     return faults == 0 ? 0 : 1;
 }
 
