@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs what vmlift needs on Debian 12, from the Debian archive.
+#
+#   samples/install-deps.sh            to build it
+#   samples/install-deps.sh --vm       also to make the sample machine (make-vm.sh)
+#   samples/install-deps.sh --tests    also what the tests compare with
+#
+# Does nothing, quickly, when everything is there.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+packages="cmake ninja-build gcc pkg-config libarchive-dev zlib1g-dev libzstd-dev libdeflate-dev
+    libisal-dev libxxhash-dev libssl-dev libsqlite3-dev libxml2-dev libjansson-dev libblkid-dev"
+vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fdisk e2fsprogs"
+# libguestfs builds its appliance from an installed kernel.
+tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils
+    libvhdi-utils nbdkit strace gdisk mtools dosfstools jq g++ python3 sqlite3 time
+    clang-format clang-tidy shellcheck"
+case ${1-} in
+"") ;;
+--vm) packages+=" $vm" ;;
+--tests) packages+=" $vm $tests" ;;
+*)
+    echo "usage: $0 [--vm|--tests]" >&2
+    exit 2
+    ;;
+esac
+
+missing=()
+for p in $packages; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+sudo=()
+[ "$(id -u)" -eq 0 ] || sudo=(sudo --preserve-env=DEBIAN_FRONTEND)
+echo "installing: ${missing[*]}"
+"${sudo[@]}" apt-get -q update
+"${sudo[@]}" apt-get -q -y install --no-install-recommends "${missing[@]}"

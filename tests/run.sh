@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Everything that decides: installs what is missing, checks format and scripts, builds with warnings as
+# errors, runs the tests under the sanitizers, clang-tidy, and at the end every test on the release
+# build.  Nothing needs KVM or root (but installing packages does).
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "$(realpath "$0")")/.."
+export LC_ALL=C LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg
+# The machine is made once and kept beside the builds.
+export VMLIFT_VM_CACHE=${VMLIFT_VM_CACHE:-$PWD/build/vm}
+PATH=$PATH:/usr/sbin:/sbin
+jobs=$(nproc)
+
+times=()
+# A step's commands are joined by &&: inside a condition set -e does nothing.
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || {
+        echo "run.sh: $name failed" >&2
+        exit 1
+    }
+    times+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+}
+build() {
+    cmake --preset "$1" --log-level=WARNING &&
+        cmake --build --preset "$1" -j "$jobs"
+}
+c_files() {
+    find include formats src tests -name '*.[ch]' -print0
+}
+format() {
+    c_files | xargs -0 clang-format --dry-run -Werror
+}
+scripts() {
+    find .ci samples tests -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
+}
+tidy() {
+    run-clang-tidy -quiet -p build/release -j "$jobs" '^'"$PWD"'/(formats|src)/' >build/tidy.log 2>&1 || {
+        grep -E 'error:|warning:' build/tidy.log | sort -u
+        return 1
+    }
+}
+# The sanitizers find more in small tests than in the machine, which is left to the release build.
+asan() {
+    build asan &&
+        ctest --preset asan -j "$jobs" --progress -L 'unit|contract|cli' -LE long
+}
+# test_ovf has one thread, and searches that the thread sanitizer makes quadratic.
+tsan() {
+    build tsan &&
+        ctest --preset tsan -j "$jobs" --progress -L 'unit|contract' -E test_ovf
+}
+
+step "packages" samples/install-deps.sh --tests
+step "clang-format" format
+step "shellcheck" scripts
+step "build" build release
+step "machine" samples/make-vm.sh
+step "clang-tidy" tidy
+step "address, undefined behaviour" asan
+step "threads" tsan
+printf '\n'
+printf '%s\n' "${times[@]}"
+printf '\n== every test, release build\n'
+exec ctest --preset release -j "$jobs"
