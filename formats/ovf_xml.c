@@ -23,13 +23,14 @@ static size_t line_of(const char *text, const char *p)
 /* Past what starts with `open` at p and ends with `close`; p itself where it does not start so. */
 static const char *past(const char *p, const char *end, const char *open, const char *close)
 {
-    size_t n = strlen(open);
-    const char *at;
+    size_t n = strlen(open), m = strlen(close);
 
     if ((size_t)(end - p) < n || memcmp(p, open, n) != 0)
         return p;
-    at = memmem(p + n, (size_t)(end - p) - n, close, strlen(close));
-    return at != NULL ? at + strlen(close) : end;
+    for (p += n; (size_t)(end - p) >= m; p++)
+        if (memcmp(p, close, m) == 0)
+            return p + m;
+    return end;
 }
 
 /* libxml2 before 2.12 compares every attribute of a tag with every other one: minutes for a tag of
