@@ -96,7 +96,8 @@ static void catch_signals(void)
     static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction ours = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND }, old;
 
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* and the write says EPIPE */
+    signal(SIGXFSZ, SIG_IGN); /* EFBIG */
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &ours, NULL);

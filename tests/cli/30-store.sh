@@ -60,9 +60,24 @@ run "$VMLIFT" export "$(snapshot_of "$third")" out.raw -O raw --force
 same out.raw b.raw
 
 echo "--- an import that fails leaves nothing to see"
-cp -r "$VMLIFT_STORE" kept
 expect 5 InvalidAMIName.Duplicate "$VMLIFT" import -f raw b.raw --name third
 visible
+# a full disk: 16 MiB of noise where a file ends at 10 MB
+dd if=/dev/urandom of=noise.raw bs=1M count=16 status=none
+# shellcheck disable=SC2016 # the inner shell's own
+expect 7 io/full bash -c 'ulimit -f 10000; exec "$@"' - "$VMLIFT" import -f raw noise.raw --name full
+visible
+# a source that was cut
+run "$VMLIFT" convert a.raw whole.vmdk
+head -c 5000000 whole.vmdk >cut.vmdk
+expect 3 input/truncated "$VMLIFT" import cut.vmdk --name cut
+# shellcheck disable=SC2016 # the inner shell's own
+expect 3 input/truncated bash -c 'cat cut.vmdk | "$0" import - --name cut' "$VMLIFT"
+visible
+run "$VMLIFT" store gc
+[ "$(stat_of stored)" -eq "$(pack_bytes)" ] || fail "gc left something"
+[ "$("$VMLIFT" image list | wc -l)" -eq 4 ] || fail "other images than before"
+cp -r "$VMLIFT_STORE" kept
 
 echo "--- verify finds one changed byte anywhere in a pack"
 run "$VMLIFT" store verify
