@@ -157,6 +157,7 @@ int vml_image_open(struct vml_reader **out, const struct vml_format *const *tabl
             vml_error_prefix(err, "%s", vml_input_name(in));
         return -1;
     }
+    assert(r != NULL);
     if (r->size != VML_SIZE_UNKNOWN && (r->size == 0 || r->size > VML_DISK_MAX))
         return vml_fail(err, VML_EDATA, "image/size", "%s: a disk of %llu bytes; from 1 to %llu",
                         r->name, (unsigned long long)r->size, (unsigned long long)VML_DISK_MAX);
