@@ -196,11 +196,13 @@ static int prepare(struct vml_db *db, bool create, struct vml_error *err)
     sqlite3_progress_handler(db->sqlite, STEPS, stop_when_interrupted, NULL);
     sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    if (vml_db_exec(db,
-                    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                    "PRAGMA cell_size_check = ON",
-                    err) < 0 ||
-        check_version(db, &fresh, err) < 0)
+    if (vml_db_exec(
+            db,
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            "PRAGMA cell_size_check = ON;"
+            "BEGIN", /* another process may be making the catalog: all of it is seen, or none */
+            err) < 0 ||
+        check_version(db, &fresh, err) < 0 || vml_db_exec(db, "COMMIT", err) < 0)
         return -1;
     if (!fresh)
         return 0;
