@@ -47,6 +47,11 @@ struct vml_reader {
                                        at least 512; an extent of data starts at a multiple of it */
     bool can_seek;                  /* extent takes any offset, from any thread */
     struct vml_notes notes;
+    /* A child disk's HOLEs are to be read from its parent.  A format fills these in and does not
+     * look for the parent itself (vml_image_open_chain does). */
+    char *parent_name;  /* what the child calls its parent, as a path beside it; NULL: no child */
+    char parent_id[40]; /* the ID that the parent must have, "" when the child does not say */
+    char id[40];        /* this disk's own: a VMDK's CID, a VHD's UUID, in lowercase hex */
 };
 
 /* The reader passed in is the one that the format's open made. */
@@ -131,6 +136,10 @@ struct vml_create {
 const char *vml_create_option(const struct vml_create *c, const char *name, const char *def,
                               char buf[64]);
 
+/* A finding of a check: slug as an error would have it, one line of text. */
+enum vml_level { VML_NOTE, VML_WARNING, VML_FAULT };
+typedef void vml_finding(void *arg, enum vml_level level, const char *slug, const char *text);
+
 struct vml_package_ops; /* package.h */
 struct vml_format {
     const char *name, *summary;
@@ -146,6 +155,10 @@ struct vml_format {
     int (*create)(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                   struct vml_error *err);  /* takes `o` over likewise */
     const struct vml_package_ops *package; /* set for formats of several disks (OVA) */
+    /* Looks at every table, bound, overlap, checksum, redundant copy and marker of `in`, which can
+     * seek and stays the caller's, and tells each fault, not only the first.  -1 only when it could
+     * not look.  NULL: there is nothing but bytes. */
+    int (*check)(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 };
 
 /* formats/table.c: NULL-terminated, the one list.  Core never names it: it takes a table. */
@@ -167,6 +180,20 @@ int vml_image_probe(const struct vml_format **out, const struct vml_format *cons
  * failure. Errors carry the input's name. */
 int vml_image_open(struct vml_reader **out, const struct vml_format *const *table,
                    struct vml_input *in, const char *format, struct vml_error *err);
+/* Where parents may come from: the files named by the user, child first, then its parent's parent;
+ * or, with follow, what each child names, beneath the child's own folder only. */
+struct vml_parents {
+    const char *const *files;
+    size_t n_files;
+    bool follow;
+};
+/* The same for a child with its parents: a reader over all of them (core/overlay.c). vml_image_open
+ * is this without any parents: a child is VML_EUNSUPPORTED image/parent, naming the missing file
+ * and the options that give it.  VML_EDATA image/parent-id when IDs do not agree; image/parent-loop
+ * beyond 64 generations. */
+int vml_image_open_chain(struct vml_reader **out, const struct vml_format *const *table,
+                         struct vml_input *in, const char *format,
+                         const struct vml_parents *parents, struct vml_error *err);
 /* The writer for a disk of `size` bytes.  subformat and options may be NULL.  Takes `o` over, also
  * on failure.  Refuses an unknown subformat or option (VML_EUSAGE), a pipe where the subformat
  * needs to seek (image/needs-seek) and a disk that is too large (image/too-large). */

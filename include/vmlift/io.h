@@ -35,6 +35,12 @@ int vml_input_stream(struct vml_input **out, struct vml_input *of, vml_tap *tap,
 typedef int vml_pull(void *arg, void *buf, size_t len, size_t *got, struct vml_error *err);
 int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, vml_pull *pull,
                        void *arg, struct vml_error *err);
+/* The file called `name` beside the file `in`: opened only beneath the folder that in's path names,
+ * and through no symbolic link on the way (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
+ * VML_EREFUSED input/outside for an absolute name, "..", a link or a URL; io/not-found;
+ * VML_EUNSUPPORTED input/no-folder where `in` is a pipe, a window or a stream. */
+int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
+                      struct vml_error *err);
 void vml_input_free(struct vml_input *in);
 void vml_input_freep(struct vml_input **in);
 

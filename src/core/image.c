@@ -401,6 +401,7 @@ void vml_reader_free(struct vml_reader *r)
         return;
     vml_notes_clear(&r->notes);
     name = r->name;
+    free(r->parent_name);
     r->ops->free(r);
     free(name);
 }
