@@ -4,12 +4,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct input_ops {
@@ -24,6 +28,7 @@ struct vml_input {
     char *name;
     uint64_t size;
     bool can_seek;
+    bool by_path;         /* opened under its name, so that it has a folder */
     int fd;               /* file, pipe; -1 otherwise */
     uint64_t pos;         /* of the next read, for what can seek below */
     struct vml_input *of; /* window, stream */
@@ -318,8 +323,89 @@ int vml_input_open(struct vml_input **out, const char *path, struct vml_error *e
         return vml_fail_errno(err, "%s", in->name);
     if (input_kind(in, err) < 0)
         return -1;
+    in->by_path = !is_stdin;
     *out = in;
     in = NULL;
+    return 0;
+}
+
+/* --- files beside one ----------------------------------------------------------------------- */
+
+/* "json:{..}", "nbd://..", "C:..": for other programs more than a name. */
+static bool has_scheme(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+    return n > 0 && name[n] == ':';
+}
+
+static bool goes_up(const char *name)
+{
+    for (size_t n; *name != '\0'; name += n + (name[n] == '/')) {
+        n = strcspn(name, "/");
+        if (n == 2 && memcmp(name, "..", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int open_beneath(const char *folder, const char *name, struct vml_error *err)
+{
+    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+    int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, saved;
+
+    if (dir < 0)
+        return vml_fail_errno(err, "%s", folder);
+    fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
+    saved = errno;
+    close(dir);
+    if (fd >= 0)
+        return fd;
+    if (saved == ELOOP || saved == EXDEV)
+        return vml_fail(err, VML_EREFUSED, "input/outside",
+                        "%s: a symbolic link on the way is not followed", name);
+    errno = saved;
+    return vml_fail_errno(err, "%s/%s", folder, name);
+}
+
+int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
+                      struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *copy = strdup(in->name);
+    VML_AUTO(vml_freep) char *path = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *new = NULL;
+    const char *folder;
+    struct stat st;
+
+    if (copy == NULL)
+        return vml_fail_nomem(err);
+    if (!in->by_path || !in->can_seek)
+        return vml_fail(err, VML_EUNSUPPORTED, "input/no-folder",
+                        "%s: lies beside a file, but this is a pipe or part of a package", name);
+    if (name[0] == '\0' || name[0] == '/' || has_scheme(name) || goes_up(name))
+        return vml_fail(err, VML_EREFUSED, "input/outside",
+                        "%s: not the name of a file in the same folder", name);
+    folder = dirname(copy);
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        path = NULL;
+        return vml_fail_nomem(err);
+    }
+    new = input_new(&file_ops, path, err);
+    if (new == NULL)
+        return -1;
+    new->fd = open_beneath(folder, name, err);
+    if (new->fd < 0)
+        return -1;
+    if (fstat(new->fd, &st) < 0)
+        return vml_fail_errno(err, "%s", path);
+    if (!S_ISREG(st.st_mode)) /* a device would be as far outside as a link */
+        return vml_fail(err, VML_EDATA, "input/kind", "%s: not a file", path);
+    if (input_kind(new, err) < 0)
+        return -1;
+    new->by_path = true;
+    *out = new;
+    new = NULL;
     return 0;
 }
 

@@ -197,12 +197,76 @@ static void full(void)
     CHECK_INT(count_files(), 0);
 }
 
+static void siblings(void)
+{
+    static const struct {
+        const char *name, *slug;
+    } list[] = {
+        { "../b", "input/outside" },
+        { "sub/../b", "input/outside" },
+        { "sub/..", "input/outside" },
+        { "/etc/passwd", "input/outside" },
+        { "", "input/outside" },
+        { "json:{\"file.filename\":\"b\"}", "input/outside" },
+        { "nbd://localhost/b", "input/outside" },
+        { "C:b", "input/outside" },
+        { "link", "input/outside" },   /* to /etc/passwd */
+        { "inside", "input/outside" }, /* to b: where it leads does not count */
+        { "away/passwd", "input/outside" },
+        { "missing", "io/not-found" },
+        { "sub/missing", "io/not-found" },
+        { "sub", "input/kind" },
+        { "fifo", "input/kind" }, /* and does not wait for a writer */
+    };
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *window = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *stream = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *b = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *c = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *d = NULL;
+    VML_AUTO(vml_input_freep) struct vml_input *here = NULL;
+    struct vml_input *none;
+    char path[64], buf[4];
+
+    CHECK(mkdir("s", 0700) == 0 && mkdir("s/sub", 0700) == 0);
+    put_file("s/a", "aaaa", 4);
+    put_file("s/b", "bbbb", 4);
+    put_file("s/sub/c", "cccc", 4);
+    put_file("s/sub/..d", "dddd", 4); /* a name like any other */
+    put_file("b", "no!!", 4);
+    CHECK(symlink("/etc/passwd", "s/link") == 0 && symlink("b", "s/inside") == 0);
+    CHECK(symlink("/etc", "s/away") == 0 && mkfifo("s/fifo", 0600) == 0);
+    snprintf(path, sizeof path, "%s/s/a", folder);
+    CHECK_OK(vml_input_open(&in, path, &err), &err);
+    CHECK_OK(vml_input_sibling(&b, in, "b", &err), &err);
+    CHECK_INT(vml_input_size(b), 4);
+    CHECK_OK(vml_input_pread(b, buf, 4, 0, &err), &err);
+    CHECK(memcmp(buf, "bbbb", 4) == 0);
+    CHECK_OK(vml_input_sibling(&c, b, "sub/c", &err), &err);
+    CHECK_OK(vml_input_sibling(&d, c, "..d", &err), &err); /* its own folder is s/sub */
+    CHECK_FAILS(vml_input_sibling(&none, c, "b", &err), &err, "io/not-found");
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        CHECK_FAILS(vml_input_sibling(&none, in, list[i].name, &err), &err, list[i].slug);
+    CHECK(strstr(err.text, "s/fifo") != NULL);
+
+    /* a name without a folder is in the current one */
+    CHECK_OK(vml_input_open(&here, "b", &err), &err);
+    CHECK_OK(vml_input_sibling(&none, here, "s/b", &err), &err);
+    vml_input_free(none);
+    CHECK_OK(vml_input_window(&window, in, "w", 0, 4, &err), &err);
+    CHECK_FAILS(vml_input_sibling(&none, window, "b", &err), &err, "input/no-folder");
+    CHECK_OK(vml_input_stream(&stream, in, NULL, NULL, &err), &err);
+    CHECK_FAILS(vml_input_sibling(&none, stream, "b", &err), &err, "input/no-folder");
+    CHECK(system("rm -r s b") == 0);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
     seekable();
     holes();
     pipes();
+    siblings();
     outputs();
     full();
     CHECK_INT(count_files(), 0);
