@@ -38,7 +38,8 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
 /* The file called `name` beside the file `in`: opened only beneath the folder that in's path names,
  * and through no symbolic link on the way (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
  * VML_EREFUSED input/outside for an absolute name, "..", a link or a URL; io/not-found;
- * VML_EUNSUPPORTED input/no-folder where `in` is a pipe, a window or a stream. */
+ * VML_EUNSUPPORTED input/no-folder where `in` is a pipe, a stream or a window that leaves something
+ * out; input/kind where it is no plain file. */
 int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
                       struct vml_error *err);
 void vml_input_free(struct vml_input *in);

@@ -372,12 +372,15 @@ static int open_beneath(const char *folder, const char *name, struct vml_error *
 int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
                       struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *copy = strdup(in->name);
+    VML_AUTO(vml_freep) char *copy = NULL;
     VML_AUTO(vml_freep) char *path = NULL;
     VML_AUTO(vml_input_freep) struct vml_input *new = NULL;
     const char *folder;
     struct stat st;
 
+    while (in->ops == &window_ops && in->base == 0 && in->size == in->of->size)
+        in = in->of;
+    copy = strdup(in->name);
     if (copy == NULL)
         return vml_fail_nomem(err);
     if (!in->by_path || !in->can_seek)

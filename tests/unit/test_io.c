@@ -253,7 +253,11 @@ static void siblings(void)
     CHECK_OK(vml_input_open(&here, "b", &err), &err);
     CHECK_OK(vml_input_sibling(&none, here, "s/b", &err), &err);
     vml_input_free(none);
-    CHECK_OK(vml_input_window(&window, in, "w", 0, 4, &err), &err);
+    CHECK_OK(vml_input_window(&window, in, "w", 0, 4, &err), &err); /* all of it: the same file */
+    CHECK_OK(vml_input_sibling(&none, window, "b", &err), &err);
+    vml_input_free(none);
+    vml_input_freep(&window);
+    CHECK_OK(vml_input_window(&window, in, "w", 0, 3, &err), &err);
     CHECK_FAILS(vml_input_sibling(&none, window, "b", &err), &err, "input/no-folder");
     CHECK_OK(vml_input_stream(&stream, in, NULL, NULL, &err), &err);
     CHECK_FAILS(vml_input_sibling(&none, stream, "b", &err), &err, "input/no-folder");
