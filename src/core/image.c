@@ -161,6 +161,10 @@ int vml_image_open(struct vml_reader **out, const struct vml_format *const *tabl
     if (r->size != VML_SIZE_UNKNOWN && (r->size == 0 || r->size > VML_DISK_MAX))
         return vml_fail(err, VML_EDATA, "image/size", "%s: a disk of %llu bytes; from 1 to %llu",
                         r->name, (unsigned long long)r->size, (unsigned long long)VML_DISK_MAX);
+    if (r->parent_name != NULL)
+        return vml_fail(err, VML_EUNSUPPORTED, "image/parent",
+                        "%s: holds only what changed against its parent '%s'", r->name,
+                        r->parent_name);
     *out = r;
     r = NULL;
     return 0;
