@@ -98,8 +98,11 @@ static int file_run(struct vml_input *in, uint64_t off, bool *hole, uint64_t *en
                     struct vml_error *err)
 {
     off_t data = lseek(in->fd, (off_t)off, SEEK_DATA), stop;
+    struct stat st;
 
-    if (data < 0 && errno == ENXIO) { /* nothing but a hole up to the end */
+    if (data < 0 && errno == ENXIO) { /* nothing but a hole up to the end, which may have moved */
+        if (fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size < in->size)
+            return past_end(err, 1, off, (uint64_t)st.st_size);
         *hole = true;
         *end = in->size;
         return 0;

@@ -104,6 +104,8 @@ static void holes(void)
         CHECK_OK(vml_input_run(in, 2 << 20, &hole, &end, &err), &err);
         CHECK(hole);
         CHECK_INT(end, 3 << 20);
+        CHECK(truncate("h", 2 << 20) == 0); /* what is gone is no hole */
+        CHECK_FAILS(vml_input_run(in, 2 << 20, &hole, &end, &err), &err, "input/truncated");
     }
     CHECK(unlink("h") == 0);
 }
