@@ -1,4 +1,4 @@
-/* VMDK, VMware's disks: the two subformats that are one file.
+/* VMDK, VMware's disks: two subformats that are one file ..
  *
  *     monolithicSparse                        streamOptimized
  *     | header                          |     | header                                |
@@ -6,12 +6,18 @@
  *     | redundant directory and tables  |     | marker, deflated grain | ..           |
  *     | directory and tables            |     | marker, table of the 512 grains above |
  *     | grains of 64 KiB, in any order  |     | ..                                    |
- *                                             | marker, directory | marker, footer | end of stream
- * |
+ *                                             | marker, directory | marker, footer | end |
+ *
+ * .. and those that are a descriptor in a file of its own, which names the files with the data:
+ *
+ *     disk.vmdk  ->  disk-flat.vmdk, or disk-s001.vmdk, disk-s002.vmdk, .. (as monolithicSparse),
+ *                    or disk-delta.vmdk (COWD), or disk-sesparse.vmdk
  *
  * vmdk_header.c  header and footer        vmdk_sparse.c        reading by the tables
  * vmdk_desc.c    descriptor               vmdk_stream.c        reading markers from a pipe
- * vmdk_grain.c   markers, inflate         vmdk_write_*.c       writing */
+ * vmdk_grain.c   markers, inflate         vmdk_extents.c       reading the files of a descriptor
+ * vmdk_write_*.c writing                  vmdk_cowd.c, vmdk_sesparse.c, vmdk_delta.c
+ *                                                              reading ESX's redo logs */
 #include "vmdk.h"
 
 #include <stdio.h>
@@ -21,72 +27,62 @@
 
 #define SESPARSE_MAGIC UINT64_C(0xcafebabe)
 
-enum magic { MAGIC_NONE, MAGIC_SPARSE, MAGIC_COWD, MAGIC_SESPARSE, MAGIC_TEXT };
-
-static int magic_of(enum magic *magic, struct vml_input *in, struct vml_error *err)
+int vmdk_magic(enum vmdk_magic *magic, struct vml_input *in, struct vml_error *err)
 {
     const void *p;
     size_t have;
 
-    *magic = MAGIC_NONE;
+    *magic = VMDK_NOTHING;
     if (vml_input_peek(in, 4096, &p, &have, err) < 0)
         return -1;
     if (have >= 4 && (memcmp(p, "KDMV", 4) == 0 || memcmp(p, "kdmv", 4) == 0))
-        *magic = MAGIC_SPARSE;
+        *magic = VMDK_SPARSE;
     else if (have >= 8 && memcmp(p, "COWD", 4) == 0 && le32((const uint8_t *)p + 4) == 1)
-        *magic = MAGIC_COWD;
+        *magic = VMDK_COWD;
     else if (have >= 8 && le64(p) == SESPARSE_MAGIC)
-        *magic = MAGIC_SESPARSE;
+        *magic = VMDK_SESPARSE;
     else if (vmdk_desc_probe(p, have))
-        *magic = MAGIC_TEXT;
+        *magic = VMDK_TEXT;
     return 0;
 }
 
 static int vmdk_probe(struct vml_input *in, struct vml_error *err)
 {
-    static const int claims[] = { [MAGIC_NONE] = 0,
-                                  [MAGIC_SPARSE] = 100,
-                                  [MAGIC_COWD] = 90,
-                                  [MAGIC_SESPARSE] = 90,
-                                  [MAGIC_TEXT] = 90 };
-    enum magic magic;
+    static const int claims[] = { [VMDK_NOTHING] = 0,
+                                  [VMDK_SPARSE] = 100,
+                                  [VMDK_COWD] = 90,
+                                  [VMDK_SESPARSE] = 90,
+                                  [VMDK_TEXT] = 90 };
+    enum vmdk_magic magic;
 
-    return magic_of(&magic, in, err) < 0 ? -1 : claims[magic];
+    return vmdk_magic(&magic, in, err) < 0 ? -1 : claims[magic];
 }
 
-static int refuse_text(struct vml_input *in, struct vml_error *err)
-{
-    const void *p;
-    size_t have;
-
-    if (vml_input_peek(in, VMDK_DESC_MAX, &p, &have, err) < 0)
-        return -1;
-    return vmdk_desc_refuse(p, have, err);
-}
-
-static int refuse_kind(const char *kind, struct vml_error *err)
+static int refuse_piece(const char *kind, struct vml_error *err)
 {
     return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                    "%s is not read; monolithicSparse and streamOptimized are", kind);
+                    "is %s without its descriptor, the small text file beside it, which is what to "
+                    "give",
+                    kind);
 }
 
 static int vmdk_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err)
 {
-    enum magic magic;
+    enum vmdk_magic magic;
 
-    if (magic_of(&magic, in, err) < 0)
+    if (vmdk_magic(&magic, in, err) < 0)
         return -1;
     switch (magic) {
-    case MAGIC_SPARSE:
-        return vml_input_can_seek(in) ? vmdk_sparse_open(out, in, err)
+    case VMDK_SPARSE:
+        return vml_input_can_seek(in) ? vmdk_sparse_open(out, in, false, err)
                                       : vmdk_stream_open(out, in, err);
-    case MAGIC_COWD:
-        return refuse_kind("an ESX redo log (COWD, vmfsSparse)", err);
-    case MAGIC_SESPARSE:
-        return refuse_kind("an ESX snapshot (seSparse)", err);
-    case MAGIC_TEXT:
-        return refuse_text(in, err);
-    case MAGIC_NONE:
+    case VMDK_COWD:
+        return refuse_piece("an ESX redo log (COWD, vmfsSparse)", err);
+    case VMDK_SESPARSE:
+        return refuse_piece("an ESX snapshot (seSparse)", err);
+    case VMDK_TEXT:
+        return vmdk_extents_open(out, in, err);
+    case VMDK_NOTHING:
         break;
     }
     return vml_fail(err, VML_EDATA, "vmdk/magic", "not a VMDK: neither \"KDMV\" nor a descriptor");
@@ -105,6 +101,13 @@ static const struct vml_subformat subformats[] = {
     { "streamOptimized", VML_CAN_READ | VML_CAN_WRITE | VML_PIPE_READ | VML_PIPE_WRITE,
       VML_DISK_MAX, VMDK_GRAIN },
     { "monolithicSparse", VML_CAN_READ | VML_CAN_WRITE, UINT64_C(2) << 40, VMDK_GRAIN },
+    { "monolithicFlat", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "twoGbMaxExtentSparse", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "twoGbMaxExtentFlat", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "vmfs", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "vmfsSparse", VML_CAN_READ, UINT64_C(2) << 40, 0 },
+    { "seSparse", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "custom", VML_CAN_READ, VML_DISK_MAX, 0 },
     { NULL, 0, 0, 0 },
 };
 
@@ -118,7 +121,7 @@ static const struct vml_option options[] = {
 
 const struct vml_format vml_format_vmdk = {
     .name = "vmdk",
-    .summary = "VMware: streamOptimized and monolithicSparse",
+    .summary = "VMware: streamOptimized and monolithicSparse; flat, split and ESX's are read",
     .suffixes = "vmdk",
     .subformats = subformats,
     .options = options,

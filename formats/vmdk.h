@@ -52,23 +52,39 @@ static inline bool vmdk_has_rgd(const struct vmdk_header *h)
 
 /* --- vmdk_desc.c ---------------------------------------------------------------------------- */
 
-struct vmdk_desc {
-    char create_type[32];
-    char parent[128]; /* what it says of a parent, printable; "" when there is none */
-    unsigned n_extents;
-    uint64_t extent_sectors; /* their sum */
-    char extent_type[16];    /* of the first */
-    char extent_file[128];   /* of the first, printable; never opened */
+#define VMDK_PIECES_MAX 1024u
+
+/* A line of the extent description: a piece of the disk, and where its bytes are. */
+struct vmdk_piece {
+    unsigned line;
+    bool no_access;
+    char type[16];   /* printable */
+    uint64_t size;   /* bytes of the disk */
+    uint64_t offset; /* bytes into the file */
+    char *file;      /* as it stands there, no control characters; "" when there is none */
 };
+struct vmdk_desc {
+    char create_type[32]; /* printable */
+    char cid[9];          /* eight hexadecimal digits */
+    char parent_cid[9];   /* or "" when it is not said */
+    char *hint;           /* parentFileNameHint, no control characters; NULL when there is none */
+    struct vmdk_piece *pieces;
+    size_t n_pieces;
+    uint64_t size; /* the sum of theirs: no overflow, but it may be any */
+};
+void vmdk_desc_clear(struct vmdk_desc *d);
 
 /* A text descriptor starts like this, whatever file it stands in. */
 bool vmdk_desc_probe(const void *text, size_t len);
+bool vmdk_desc_empty(const char *text, size_t len);
+/* *d is to be cleared, also on failure. */
 int vmdk_desc_parse(struct vmdk_desc *d, const char *text, size_t len, struct vml_error *err);
-/* The descriptor inside a sparse file: is the disk what the header and its tables say? */
-int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h,
-                    struct vml_notes *notes, struct vml_error *err);
-/* A descriptor alone: what it describes lies in other files; always fails. */
-int vmdk_desc_refuse(const char *text, size_t len, struct vml_error *err);
+/* The IDs, and the parent when there is one, into r, whose parent_name is then r's. */
+int vmdk_desc_parent(const struct vmdk_desc *d, struct vml_reader *r, struct vml_error *err);
+/* The descriptor inside a sparse file: is the disk what the header and its tables say?  r gets the
+ * notes and the parent. */
+int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h, struct vml_reader *r,
+                    struct vml_error *err);
 /* The text of a descriptor for one sparse extent into out (zero-padded by the caller). */
 #define VMDK_DESC_SECTORS 20u
 int vmdk_desc_print(char out[VMDK_DESC_SECTORS * VMDK_SECTOR], const struct vml_create *c,
@@ -92,10 +108,41 @@ int vmdk_marker_check(const struct vmdk_marker *m, const struct vmdk_header *h, 
 int vmdk_grain_inflate(const struct vmdk_header *h, uint64_t start, const void *in, size_t in_len,
                        uint64_t off, size_t len, void *buf, struct vml_error *err);
 
-/* --- vmdk_sparse.c, vmdk_stream.c: readers; vmdk_write_*.c: writers ------------------ */
+/* --- vmdk_delta.c: what ESX's two kinds of redo log share ------------------------------------ */
 
-int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
+#define VMDK_DELTA_GTES 4096u /* entries of a table, in both */
+
+struct vmdk_delta {
+    uint64_t size;   /* of the disk, bytes */
+    uint32_t grain;  /* bytes */
+    unsigned width;  /* bytes of an entry, 4 or 8 */
+    uint64_t gd;     /* where the directory is in the file, bytes */
+    uint64_t tables; /* where the tables are */
+    uint64_t tables_len;
+    uint64_t grains; /* where the grains are */
+    uint64_t grains_len;
+    /* What an entry of the directory (of a table) says; *at is a place in the file, in bytes, not
+     * checked yet; false: nothing that is known.  A directory's HOLE: no table. */
+    bool (*table_at)(const struct vmdk_delta *d, uint64_t entry, enum vml_kind *kind, uint64_t *at);
+    bool (*grain_at)(const struct vmdk_delta *d, uint64_t entry, enum vml_kind *kind, uint64_t *at);
+};
+/* The places in *d lie in the file, and nothing overflows. */
+int vmdk_delta_open(struct vml_reader **out, struct vml_input *in, const struct vmdk_delta *d,
+                    struct vml_error *err);
+
+/* --- readers and writers --------------------------------------------------------------------- */
+
+enum vmdk_magic { VMDK_NOTHING, VMDK_SPARSE, VMDK_COWD, VMDK_SESPARSE, VMDK_TEXT };
+int vmdk_magic(enum vmdk_magic *magic, struct vml_input *in, struct vml_error *err);
+
+/* piece: one of a disk whose descriptor is elsewhere. */
+int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, bool piece,
+                     struct vml_error *err);
 int vmdk_stream_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
+int vmdk_cowd_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
+int vmdk_sesparse_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
+/* A descriptor in a file of its own. */
+int vmdk_extents_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
 int vmdk_stream_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                        struct vml_error *err);
 int vmdk_sparse_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,

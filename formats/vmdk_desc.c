@@ -12,9 +12,9 @@
  *     ddb.adapterType = "lsilogic"
  *
  * Keys are case-insensitive; disklib leaves spaces at the ends of lines, others write CRLF or leave
- * the quotes out; a NUL ends the text, but need not be there. Nothing that a descriptor names is
- * ever opened: in a file that holds its own data the extent's name is what the file was called
- * once. */
+ * the quotes out; a NUL ends the text, but need not be there.  In a file that holds its own data
+ * the extent's name is what the file was called once, and is never opened; a descriptor in a file
+ * of its own is read by vmdk_extents.c. */
 #include "vmdk.h"
 
 #include <ctype.h>
@@ -100,25 +100,59 @@ static bool parse_number(uint64_t *n, struct span s)
     return s.len > 0;
 }
 
+static char *span_copy(struct span s)
+{
+    return strndup(s.p, s.len);
+}
+
 /* RW 2048 SPARSE "name" [offset] */
 static int parse_extent(struct vmdk_desc *d, struct span line, unsigned number,
                         struct vml_error *err)
 {
-    struct span rest = line, access = span_word(&rest), type, file;
-    uint64_t sectors;
+    struct span rest = line, access = span_word(&rest), type, file, offset;
+    struct vmdk_piece *p;
+    uint64_t sectors, at = 0;
 
     if (!parse_number(&sectors, span_word(&rest)) || sectors > VML_DISK_MAX / VMDK_SECTOR)
         return bad_line(number, line, err);
     type = span_word(&rest);
     file = span_word(&rest);
-    if (type.len == 0 || type.len >= sizeof d->extent_type)
+    offset = span_word(&rest);
+    if (type.len == 0 || type.len >= sizeof p->type || span_trim(rest).len > 0 ||
+        (offset.len > 0 && (!parse_number(&at, offset) || at > VML_DISK_MAX / VMDK_SECTOR)))
         return bad_line(number, line, err);
-    if (d->n_extents++ == 0) {
-        span_show(d->extent_type, sizeof d->extent_type,
-                  span_is(access, "NOACCESS") ? access : type);
-        span_show(d->extent_file, sizeof d->extent_file, file);
-    }
-    d->extent_sectors += sectors;
+    if (d->n_pieces == VMDK_PIECES_MAX)
+        return vml_fail(err, VML_EDATA, "vmdk/extent-size",
+                        "the descriptor has more than %u extents", VMDK_PIECES_MAX);
+    p = realloc(d->pieces, (d->n_pieces + 1) * sizeof *p);
+    if (p == NULL)
+        return vml_fail_nomem(err);
+    d->pieces = p;
+    p += d->n_pieces;
+    *p = (struct vmdk_piece){ .line = number,
+                              .no_access = span_is(access, "NOACCESS"),
+                              .size = sectors * VMDK_SECTOR,
+                              .offset = at * VMDK_SECTOR,
+                              .file = span_copy(file) };
+    if (p->file == NULL)
+        return vml_fail_nomem(err);
+    span_show(p->type, sizeof p->type, type);
+    d->n_pieces++;
+    d->size += p->size;
+    return 0;
+}
+
+/* Eight digits, whatever it was written with. */
+static int parse_cid(char cid[9], const char *key, struct span value, struct vml_error *err)
+{
+    char shown[32];
+
+    span_show(shown, sizeof shown, value);
+    if (value.len < 1 || value.len > 8 || strspn(shown, "0123456789abcdefABCDEF") != value.len)
+        return vml_fail(err, VML_EDATA, "vmdk/desc-field",
+                        "the descriptor's %s is '%s', not up to eight hexadecimal digits", key,
+                        shown);
+    snprintf(cid, 9, "%08lx", strtoul(shown, NULL, 16));
     return 0;
 }
 
@@ -126,8 +160,8 @@ enum { KEY_VERSION, KEY_CID, KEY_TYPE, KEY_PARENT_CID, KEY_HINT, N_KEYS };
 static const char *const keys[N_KEYS] = { "version", "CID", "createType", "parentCID",
                                           "parentFileNameHint" };
 
-static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, struct span key,
-                     struct span value, struct vml_error *err)
+static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span key, struct span value,
+                     struct vml_error *err)
 {
     unsigned k = 0;
 
@@ -140,12 +174,12 @@ static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, s
     if (seen[k])
         return vml_fail(err, VML_EDATA, "vmdk/desc-field", "the descriptor has %s twice", keys[k]);
     seen[k] = true;
+    if (k == KEY_CID || k == KEY_PARENT_CID)
+        return parse_cid(k == KEY_CID ? d->cid : d->parent_cid, keys[k], value, err);
     if (k == KEY_TYPE)
         span_show(d->create_type, sizeof d->create_type, value);
-    else if (k == KEY_HINT && value.len > 0)
-        span_show(d->parent, sizeof d->parent, value);
-    else if (k == KEY_PARENT_CID && !span_is(value, "ffffffff") && d->parent[0] == '\0')
-        span_show(d->parent, sizeof d->parent, line); /* the hint, where there is one, says more */
+    else if (k == KEY_HINT && value.len > 0 && (d->hint = span_copy(value)) == NULL)
+        return vml_fail_nomem(err);
     return 0;
 }
 
@@ -157,6 +191,9 @@ static int parse_line(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, 
 
     if (line.len == 0 || line.p[0] == '#')
         return 0;
+    for (size_t i = 0; i < line.len; i++) /* names are shown, on terminals too */
+        if (iscntrl((unsigned char)line.p[i]) && line.p[i] != '\t')
+            return bad_line(number, line, err);
     word = span_word(&rest);
     if (span_is(word, "RW") || span_is(word, "RDONLY") || span_is(word, "NOACCESS"))
         return parse_extent(d, line, number, err);
@@ -165,10 +202,7 @@ static int parse_line(struct vmdk_desc *d, bool seen[N_KEYS], struct span line, 
         return bad_line(number, line, err);
     key = span_trim((struct span){ line.p, (size_t)(equals - line.p) });
     value = span_trim((struct span){ equals + 1, line.len - (size_t)(equals + 1 - line.p) });
-    for (size_t i = 0; i < key.len; i++)
-        if (!isprint((unsigned char)key.p[i]))
-            return bad_line(number, line, err);
-    return parse_key(d, seen, line, key, value, err);
+    return parse_key(d, seen, key, value, err);
 }
 
 /* The next line off *s. */
@@ -191,6 +225,15 @@ static struct span desc_text(const char *text, size_t len)
     return s;
 }
 
+void vmdk_desc_clear(struct vmdk_desc *d)
+{
+    for (size_t i = 0; i < d->n_pieces; i++)
+        free(d->pieces[i].file);
+    free(d->pieces);
+    free(d->hint);
+    *d = (struct vmdk_desc){ 0 };
+}
+
 int vmdk_desc_parse(struct vmdk_desc *d, const char *text, size_t len, struct vml_error *err)
 {
     struct span rest = desc_text(text, len);
@@ -204,6 +247,11 @@ int vmdk_desc_parse(struct vmdk_desc *d, const char *text, size_t len, struct vm
         if (!seen[k])
             return vml_fail(err, VML_EDATA, "vmdk/desc-field", "the descriptor has no %s", keys[k]);
     return 0;
+}
+
+bool vmdk_desc_empty(const char *text, size_t len)
+{
+    return desc_text(text, len).len == 0;
 }
 
 bool vmdk_desc_probe(const void *text, size_t len)
@@ -225,52 +273,65 @@ bool vmdk_desc_probe(const void *text, size_t len)
     return type && version;
 }
 
-static int refuse_parent(const struct vmdk_desc *d, struct vml_error *err)
+/* A name on the machine that made the child, reduced to what may lie beside it here: the last part
+ * of "C:\\VMs\\base.vmdk", "/vmfs/volumes/..", "[datastore1] vm/base.vmdk". */
+static const char *parent_beside(const char *hint)
 {
-    return vml_fail(err, VML_EUNSUPPORTED, "vmdk/parent",
-                    "holds only what changed against a parent disk (%s)", d->parent);
+    const char *last = strrchr(hint, '/'), *back = strrchr(hint, '\\');
+
+    if (back == NULL && hint[0] != '/' && hint[0] != '[')
+        return hint;
+    if (last == NULL || (back != NULL && back > last))
+        last = back;
+    return last != NULL ? last + 1 : hint;
 }
 
-int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h,
-                    struct vml_notes *notes, struct vml_error *err)
+int vmdk_desc_parent(const struct vmdk_desc *d, struct vml_reader *r, struct vml_error *err)
 {
-    struct vmdk_desc d;
+    bool none = d->parent_cid[0] == '\0' || strcmp(d->parent_cid, "ffffffff") == 0;
 
-    if (desc_text(text, len).len == 0) /* or room for one, with nothing in it */
-        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                        "has no descriptor inside: it is one piece of a disk of several files");
-    if (vmdk_desc_parse(&d, text, len, err) < 0)
-        return -1;
-    if (d.parent[0] != '\0')
-        return refuse_parent(&d, err);
-    if (strcasecmp(d.create_type, "monolithicSparse") != 0 &&
-        strcasecmp(d.create_type, "streamOptimized") != 0)
-        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                        "%s is not read; monolithicSparse and streamOptimized are", d.create_type);
-    if (d.n_extents != 1 || strcasecmp(d.extent_type, "SPARSE") != 0)
-        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                        "the descriptor tells of %u extents, the first of type '%s'; one of type "
-                        "SPARSE is expected",
-                        d.n_extents, d.extent_type);
-    if (d.extent_sectors != h->size / VMDK_SECTOR)
-        vml_note(notes, "vmdk/extent-size",
-                 "the descriptor says %llu sectors and the header %llu, which counts",
-                 (unsigned long long)d.extent_sectors, (unsigned long long)(h->size / VMDK_SECTOR));
+    snprintf(r->id, sizeof r->id, "%s", d->cid);
+    if (none && d->hint == NULL)
+        return 0;
+    r->parent_name = strdup(d->hint != NULL ? parent_beside(d->hint) : "");
+    if (r->parent_name == NULL)
+        return vml_fail_nomem(err);
+    if (!none && strcmp(d->parent_cid, "fffffffe") != 0) /* which says: ask ddb.longContentID */
+        snprintf(r->parent_id, sizeof r->parent_id, "%s", d->parent_cid);
     return 0;
 }
 
-int vmdk_desc_refuse(const char *text, size_t len, struct vml_error *err)
+int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h, struct vml_reader *r,
+                    struct vml_error *err)
 {
-    struct vmdk_desc d;
+    VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
 
+    if (vmdk_desc_empty(text, len)) /* or room for one, with nothing in it */
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "has no descriptor inside: it is one piece of a disk of several files, "
+                        "whose descriptor is what to give");
     if (vmdk_desc_parse(&d, text, len, err) < 0)
         return -1;
-    if (d.parent[0] != '\0')
-        return refuse_parent(&d, err);
-    return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                    "%s keeps its data in other files (the first is '%s'); monolithicSparse and "
-                    "streamOptimized are read",
-                    d.create_type, d.extent_file);
+    if (strcasecmp(d.create_type, "monolithicSparse") != 0 &&
+        strcasecmp(d.create_type, "streamOptimized") != 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "%s in one file with its descriptor; monolithicSparse and streamOptimized "
+                        "are known",
+                        d.create_type);
+    if (d.n_pieces != 1 || strcasecmp(d.pieces[0].type, "SPARSE") != 0 || d.pieces[0].no_access)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "the descriptor tells of %zu extents, the first of type '%s'; one of type "
+                        "SPARSE is expected",
+                        d.n_pieces,
+                        d.n_pieces == 0         ? ""
+                        : d.pieces[0].no_access ? "NOACCESS"
+                                                : d.pieces[0].type);
+    if (d.size != h->size)
+        vml_note(&r->notes, "vmdk/extent-size",
+                 "the descriptor says %llu sectors and the header %llu, which counts",
+                 (unsigned long long)(d.size / VMDK_SECTOR),
+                 (unsigned long long)(h->size / VMDK_SECTOR));
+    return vmdk_desc_parent(&d, r, err);
 }
 
 /* --- writing -------------------------------------------------------------------------------- */

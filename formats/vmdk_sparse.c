@@ -463,7 +463,7 @@ static int check_tables(struct sparse *s, struct vml_error *err)
     return s->claimed == NULL ? vml_fail_nomem(err) : 0;
 }
 
-static int read_descriptor(struct sparse *s, struct vml_error *err)
+static int read_descriptor(struct sparse *s, bool piece, struct vml_error *err)
 {
     size_t len = (size_t)vml_min_u64(s->h.desc_sectors * VMDK_SECTOR, VMDK_DESC_MAX);
     VML_AUTO(vml_freep) char *text = malloc(VMDK_DESC_MAX);
@@ -472,10 +472,18 @@ static int read_descriptor(struct sparse *s, struct vml_error *err)
         return vml_fail_nomem(err);
     if (len > 0 && vml_input_pread(s->in, text, len, s->h.desc_sector * VMDK_SECTOR, err) < 0)
         return -1;
-    return vmdk_desc_check(text, len, &s->h, &s->r.notes, err);
+    if (!piece)
+        return vmdk_desc_check(text, len, &s->h, &s->r, err);
+    if (!vmdk_desc_empty(text, len)) /* with a parent, or an ID, which nobody would ask for */
+        return vml_fail(err, VML_EDATA, "vmdk/nested",
+                        "has a descriptor of its own: a disk by itself, not a piece of one");
+    if ((s->h.flags & VMDK_COMPRESSED) != 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
+                        "compressed grains in a piece of a disk are not read");
+    return 0;
 }
 
-static int sparse_fill(struct sparse *s, struct vml_error *err)
+static int sparse_fill(struct sparse *s, bool piece, struct vml_error *err)
 {
     uint8_t header[VMDK_SECTOR];
 
@@ -484,7 +492,7 @@ static int sparse_fill(struct sparse *s, struct vml_error *err)
         return -1;
     if (s->h.gd_sector == VMDK_GD_AT_END && read_footer(s, header, err) < 0)
         return -1;
-    if (read_descriptor(s, err) < 0 || check_tables(s, err) < 0)
+    if (read_descriptor(s, piece, err) < 0 || check_tables(s, err) < 0)
         return -1;
     if (s->h.dirty)
         vml_note(&s->r.notes, "vmdk/dirty", "was not closed by the program that wrote it last");
@@ -494,7 +502,8 @@ static int sparse_fill(struct sparse *s, struct vml_error *err)
     return 0;
 }
 
-int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err)
+int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, bool piece,
+                     struct vml_error *err)
 {
     struct sparse *s = calloc(1, sizeof *s);
 
@@ -505,9 +514,10 @@ int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, struct vml_e
     s->file_size = vml_input_size(in);
     s->r.stored_size = s->file_size;
     pthread_mutex_init(&s->lock, NULL);
-    if (sparse_fill(s, err) < 0) {
+    if (sparse_fill(s, piece, err) < 0) {
         s->in = NULL; /* stays the caller's */
         vml_notes_clear(&s->r.notes);
+        free(s->r.parent_name);
         sparse_free(&s->r);
         return -1;
     }

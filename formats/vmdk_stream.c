@@ -139,7 +139,7 @@ static int read_descriptor(struct stream *s, struct vml_error *err)
         return vml_fail_nomem(err);
     if (read_all(s, text, len, "inside the descriptor", err) < 0)
         return -1;
-    return vmdk_desc_check(text, len, &s->h, &s->r.notes, err);
+    return vmdk_desc_check(text, len, &s->h, &s->r, err);
 }
 
 struct front {
@@ -208,7 +208,7 @@ static int read_front(struct stream *s, struct vml_error *err)
     if (rc < 0)
         return -1;
     if (s->h.desc_sectors == 0) /* says what to do without one */
-        return vmdk_desc_check("", 0, &s->h, &s->r.notes, err);
+        return vmdk_desc_check("", 0, &s->h, &s->r, err);
     if (!f.descriptor || s->pos > s->h.overhead_sectors * VMDK_SECTOR ||
         (s->in_front && (directory == NULL || front_table(&f, &s->h) != 0)))
         return vml_fail(
@@ -517,6 +517,7 @@ int vmdk_stream_open(struct vml_reader **out, struct vml_input *in, struct vml_e
     if (stream_fill(s, err) < 0) {
         s->in = NULL; /* stays the caller's */
         vml_notes_clear(&s->r.notes);
+        free(s->r.parent_name);
         stream_free(&s->r);
         return -1;
     }

@@ -433,9 +433,16 @@ static const struct {
     { "CID=1\n" ROOT MONO SOLE, "vmdk/desc-field" },
     { HEAD HEAD ROOT MONO SOLE, "vmdk/desc-field" },
     { HEAD ROOT MONO MONO SOLE, "vmdk/desc-field" },
-    { HEAD "parentCID=00000000\n" MONO SOLE, "vmdk/parent" },
-    { HEAD "parentCID=fffffffe\n" MONO SOLE, "vmdk/parent" },
-    { HEAD ROOT MONO SOLE "parentFileNameHint=\"C:\\\\x\x1b[2J.vmdk\"\n", "vmdk/parent" },
+    { HEAD "parentCID=00000000\n" MONO SOLE, "image/parent" },
+    { HEAD "parentCID=fffffffe\n" MONO SOLE, "image/parent" },
+    { HEAD ROOT MONO SOLE "parentFileNameHint=\"C:\\\\x.vmdk\"\n", "image/parent" },
+    { HEAD ROOT MONO SOLE "parentFileNameHint=\"x\x1b[2J.vmdk\"\n", "vmdk/desc-line" },
+    { HEAD "parentCID=123456789\n" MONO SOLE, "vmdk/desc-field" },
+    { HEAD "parentCID=0x12\n" MONO SOLE, "vmdk/desc-field" },
+    { HEAD "parentCID=\n" MONO SOLE, "vmdk/desc-field" },
+    { "version=1\nCID=none\n" ROOT MONO SOLE, "vmdk/desc-field" },
+    { HEAD ROOT MONO "RW 81920 SPARSE \"x\" 0 1\n", "vmdk/desc-line" },
+    { HEAD ROOT MONO "RW 81920 SPARSE \"x\" one\n", "vmdk/desc-line" },
     { HEAD ROOT "createType=\"monolithicFlat\"\n" SOLE, "vmdk/subformat" },
     { HEAD ROOT "createType=\"twoGbMaxExtentSparse\"\n" SOLE, "vmdk/subformat" },
     { HEAD ROOT MONO, "vmdk/subformat" },
@@ -461,7 +468,7 @@ static void test_descriptors(void)
     /* what a file says is not sent to a terminal as it is */
     memset(b.p + SECTOR, 0, 20 * SECTOR);
     strcpy((char *)b.p + SECTOR, HEAD "parentFileNameHint=\"a\x1b[2Jb\"\n" MONO SOLE);
-    CHECK_FAILS(open_as(&r, &b, FILE_MODE, &err), &err, "vmdk/parent");
+    CHECK_FAILS(open_as(&r, &b, FILE_MODE, &err), &err, "vmdk/desc-line");
     CHECK(strstr(err.text, "a\\x1b[2Jb") != NULL && strchr(err.text, '\x1b') == NULL);
     /* one that fills its sector and has no NUL */
     memset(b.p + SECTOR, '#', 20 * SECTOR);
@@ -499,12 +506,6 @@ static void test_foreign(void)
         const char *slug;
     } list[] = {
 #define TEXT(s, slug) { s, sizeof(s) - 1, slug }
-        TEXT(HEAD ROOT "createType=\"monolithicFlat\"\nRW 8 FLAT \"/etc/passwd\" 0\n",
-             "vmdk/subformat"),
-        TEXT("version=1\nCID=1\ncreateType=\"vmfs\"\nRW 8 VMFS \"x-flat.vmdk\"\n",
-             "vmdk/subformat"),
-        TEXT(HEAD "parentCID=1\ncreateType=\"vmfsSparse\"\nparentFileNameHint=\"p\"\n",
-             "vmdk/parent"),
         TEXT(HEAD "what\n", "vmdk/desc-line"),
         TEXT("COWD\1\0\0\0\3\0\0\0", "vmdk/subformat"),
         TEXT("\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0", "vmdk/subformat"),
