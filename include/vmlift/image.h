@@ -150,7 +150,8 @@ struct vml_format {
     /* Is it this?  0 no .. 100 certain; reads by peek, and by pread where it can seek. -1: failed.
      * Content decides, never a name. */
     int (*probe)(struct vml_input *in, struct vml_error *err);
-    /* Takes `in` over when it succeeds; the caller keeps it on failure.  NULL for packages. */
+    /* Takes `in` over when it succeeds, and has it until free; the caller keeps it on failure. NULL
+     * for packages. */
     int (*open)(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
     int (*create)(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                   struct vml_error *err);  /* takes `o` over likewise */
@@ -186,11 +187,12 @@ struct vml_parents {
     const char *const *files;
     size_t n_files;
     bool follow;
+    bool alone; /* none at all: the child by itself, its HOLEs and all; to tell about it only */
 };
 /* The same for a child with its parents: a reader over all of them (core/overlay.c). vml_image_open
  * is this without any parents: a child is VML_EUNSUPPORTED image/parent, naming the missing file
  * and the options that give it.  VML_EDATA image/parent-id when IDs do not agree; image/parent-loop
- * beyond 64 generations. */
+ * beyond 64 generations; VML_EUSAGE image/parent-unused when files are left over. */
 int vml_image_open_chain(struct vml_reader **out, const struct vml_format *const *table,
                          struct vml_input *in, const char *format,
                          const struct vml_parents *parents, struct vml_error *err);

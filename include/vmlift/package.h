@@ -76,6 +76,11 @@ struct vml_package;
  * `in` over, also on failure.  Errors carry the input's name. */
 int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
                      struct vml_input *in, const char *format, struct vml_error *err);
+/* The same for a lone disk that has parents, which must outlive the package. A package's own disks
+ * can have none: files named for it are VML_EUSAGE image/parent-unused. */
+int vml_package_open_chain(struct vml_package **out, const struct vml_format *const *table,
+                           struct vml_input *in, const char *format,
+                           const struct vml_parents *parents, struct vml_error *err);
 const char *
 vml_package_format(const struct vml_package *p); /* "ova", or the lone disk's "vmdk" .. */
 const struct vml_machine *vml_package_machine(const struct vml_package *p);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/chain.h"
 #include "core/create.h"
 
 /* --- which format --------------------------------------------------------------------------- */
@@ -140,8 +141,8 @@ static int reader_named(struct vml_reader **out, const struct vml_format *f, str
     return 0;
 }
 
-int vml_image_open(struct vml_reader **out, const struct vml_format *const *table,
-                   struct vml_input *in, const char *format, struct vml_error *err)
+int vml_image_open_alone(struct vml_reader **out, const struct vml_format *const *table,
+                         struct vml_input *in, const char *format, struct vml_error *err)
 {
     VML_AUTO(vml_input_freep) struct vml_input *owned = in;
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
@@ -161,10 +162,6 @@ int vml_image_open(struct vml_reader **out, const struct vml_format *const *tabl
     if (r->size != VML_SIZE_UNKNOWN && (r->size == 0 || r->size > VML_DISK_MAX))
         return vml_fail(err, VML_EDATA, "image/size", "%s: a disk of %llu bytes; from 1 to %llu",
                         r->name, (unsigned long long)r->size, (unsigned long long)VML_DISK_MAX);
-    if (r->parent_name != NULL)
-        return vml_fail(err, VML_EUNSUPPORTED, "image/parent",
-                        "%s: holds only what changed against its parent '%s'", r->name,
-                        r->parent_name);
     *out = r;
     r = NULL;
     return 0;
@@ -338,6 +335,17 @@ int vml_extent_at(struct vml_reader *r, uint64_t off, struct vml_extent *x, stru
     return 0;
 }
 
+int vml_run_at(struct vml_reader *r, uint64_t off, struct vml_extent *x, struct vml_error *err)
+{
+    uint64_t unit = vml_round_down(off, r->unit);
+
+    if (vml_extent_at(r, unit, x, err) < 0)
+        return -1;
+    if (x->len > off - unit)
+        return 0;
+    return vml_extent_at(r, off, x, err); /* that was a short run before the one that holds off */
+}
+
 int vml_pread(struct vml_reader *r, void *buf, size_t len, uint64_t off, struct vml_error *err)
 {
     uint8_t *p = buf;
@@ -349,19 +357,11 @@ int vml_pread(struct vml_reader *r, void *buf, size_t len, uint64_t off, struct 
                         (unsigned long long)off, (unsigned long long)r->size);
     while (len > 0) {
         struct vml_extent x;
-        /* a compressed unit is found at its start */
-        uint64_t unit = vml_round_down(off, r->unit), end;
         size_t n;
 
-        if (vml_extent_at(r, unit, &x, err) < 0)
+        if (vml_run_at(r, off, &x, err) < 0)
             return -1;
-        end = unit + x.len;
-        if (end <= off) { /* a short run before the one that holds off */
-            if (vml_extent_at(r, off, &x, err) < 0)
-                return -1;
-            end = off + x.len;
-        }
-        n = (size_t)vml_min_u64(len, end - off);
+        n = (size_t)vml_min_u64(len, x.off + x.len - off);
         if (x.kind == VML_DATA) {
             if (r->ops->load(r, &x, off, n, p, err) < 0)
                 return -1;
@@ -406,6 +406,7 @@ void vml_reader_free(struct vml_reader *r)
     vml_notes_clear(&r->notes);
     name = r->name;
     free(r->parent_name);
+    r->parent_name = NULL;
     r->ops->free(r);
     free(name);
 }

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/chain.h"
 #include "core/create.h"
 
 struct vml_package {
     const struct vml_format *format;
     const struct vml_format *const *table;
+    struct vml_parents parents;        /* of a lone disk */
     char *name;                        /* of the input, for errors */
     bool can_seek;                     /* the input does */
     struct vml_package_reader *reader; /* of a package format; else NULL, and: */
@@ -47,7 +49,7 @@ static int open_lone_disk(struct vml_package *p, struct vml_reader **out, struct
 
     if (named(p, vml_input_window(&window, p->in, p->name, 0, vml_input_size(p->in), err), err) < 0)
         return -1;
-    return vml_image_open(out, p->table, window, p->format->name, err);
+    return vml_image_open_chain(out, p->table, window, p->format->name, &p->parents, err);
 }
 
 /* An input that can seek stays here, and every reader gets a window of it. */
@@ -62,7 +64,7 @@ static int open_lone(struct vml_package *p, struct vml_input **in, struct vml_er
         p->in = given;
         rc = open_lone_disk(p, &p->lone, err);
     } else {
-        rc = vml_image_open(&p->lone, p->table, given, p->format->name, err);
+        rc = vml_image_open_chain(&p->lone, p->table, given, p->format->name, &p->parents, err);
     }
     if (rc < 0)
         return -1;
@@ -83,8 +85,9 @@ static int find_format(struct vml_package *p, struct vml_input *in, const char *
                           : vml_image_probe(&p->format, p->table, in, err);
 }
 
-int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
-                     struct vml_input *in, const char *format, struct vml_error *err)
+int vml_package_open_chain(struct vml_package **out, const struct vml_format *const *table,
+                           struct vml_input *in, const char *format,
+                           const struct vml_parents *parents, struct vml_error *err)
 {
     VML_AUTO(vml_input_freep) struct vml_input *owned = in;
     VML_AUTO(vml_package_freep) struct vml_package *p = calloc(1, sizeof *p);
@@ -92,6 +95,7 @@ int vml_package_open(struct vml_package **out, const struct vml_format *const *t
     if (p == NULL || (p->name = strdup(vml_input_name(in))) == NULL)
         return vml_fail_nomem(err);
     p->table = table;
+    p->parents = *parents;
     p->can_seek = vml_input_can_seek(in);
     p->last = SIZE_MAX;
     if (named(p, find_format(p, in, format, err), err) < 0)
@@ -99,6 +103,10 @@ int vml_package_open(struct vml_package **out, const struct vml_format *const *t
     if (p->format->package == NULL) {
         if (open_lone(p, &owned, err) < 0)
             return -1;
+    } else if (parents->n_files > 0) {
+        return vml_fail(err, VML_EUSAGE, "image/parent-unused",
+                        "%s: is given as a parent, but the disks of %s can have none",
+                        parents->files[0], p->name);
     } else {
         if (named(p, p->format->package->open(&p->reader, in, err), err) < 0)
             return -1;
@@ -107,6 +115,14 @@ int vml_package_open(struct vml_package **out, const struct vml_format *const *t
     *out = p;
     p = NULL;
     return 0;
+}
+
+int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
+                     struct vml_input *in, const char *format, struct vml_error *err)
+{
+    static const struct vml_parents none = { 0 };
+
+    return vml_package_open_chain(out, table, in, format, &none, err);
 }
 
 void vml_package_free(struct vml_package *p)
@@ -206,7 +222,7 @@ int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
     if (p->reader == NULL)
         return lone_reader(p, out, err);
     if (named(p, p->reader->ops->disk(p->reader, i, false, &in, err), err) < 0 ||
-        vml_image_open(out, p->table, in, NULL, err) < 0)
+        vml_image_open_member(out, p->table, in, NULL, err) < 0)
         return -1;
     return check_capacity(p, i, out, err);
 }
@@ -238,14 +254,14 @@ static int open_once(struct vml_package *p, size_t i, struct vml_reader **out,
     if (reads_pipes(f)) {
         if (named(p, p->reader->ops->disk(p->reader, i, true, &stream, err), err) < 0)
             return -1;
-        if (vml_image_open(out, p->table, stream, f->name, err) == 0)
+        if (vml_image_open_member(out, p->table, stream, f->name, err) == 0)
             return 0;
         if (err->code != VML_EUNSUPPORTED) /* it may still be for who can seek */
             return -1;
     }
     stream = window;
     window = NULL;
-    return vml_image_open(out, p->table, stream, f->name, err);
+    return vml_image_open_member(out, p->table, stream, f->name, err);
 }
 
 static int next_reader(struct vml_package *p, struct vml_reader **out, struct vml_error *err)
@@ -262,7 +278,7 @@ static int next_reader(struct vml_package *p, struct vml_reader **out, struct vm
         return open_once(p, p->last, out, err);
     if (named(p, p->reader->ops->disk(p->reader, p->last, true, &in, err), err) < 0)
         return -1;
-    return vml_image_open(out, p->table, in, NULL, err);
+    return vml_image_open_member(out, p->table, in, NULL, err);
 }
 
 int vml_package_next(struct vml_package *p, size_t *i, struct vml_reader **out,
