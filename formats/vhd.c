@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "vhd.h"
+#include "vmlift/codec.h"
 
 #define WINDOW     16384u     /* entries of the BAT that are held: 64 KiB */
 #define STARTS_MAX (4u << 20) /* entries of the overlap check: 16 MiB at most */
@@ -247,6 +248,7 @@ static void reader_discard(struct vhd_reader **r)
     if (*r == NULL)
         return;
     vml_notes_clear(&(*r)->base.notes);
+    free((*r)->base.parent_name);
     pthread_mutex_destroy(&(*r)->lock);
     free((*r)->window);
     free((*r)->bitmap);
@@ -274,7 +276,7 @@ static const struct vml_reader_ops dynamic_ops = { .extent = dynamic_extent,
 static int open_dynamic(struct vhd_reader *r, const struct vhd_file *f, struct vml_error *err)
 {
     r->base.ops = &dynamic_ops;
-    r->base.subformat = "dynamic";
+    r->base.subformat = f->footer.type == VHD_DIFFERENCING ? "differencing" : "dynamic";
     r->table_off = f->header.table_off;
     r->block_size = f->header.block_size;
     r->bitmap_size = vhd_bitmap_size(r->block_size);
@@ -312,7 +314,10 @@ static int vhd_open(struct vml_reader **out, struct vml_input *in, struct vml_er
         return -1;
     r->base.size = f.disk_size;
     r->base.stored_size = f.size;
+    vml_hex(r->base.id, f.footer.uuid, sizeof f.footer.uuid);
     if (f.footer.type != VHD_FIXED && open_dynamic(r, &f, err) < 0)
+        return -1;
+    if (f.footer.type == VHD_DIFFERENCING && vml_vhd_parent(&r->base, in, &f, err) < 0)
         return -1;
     *out = &r->base;
     r = NULL;
@@ -322,6 +327,7 @@ static int vhd_open(struct vml_reader **out, struct vml_input *in, struct vml_er
 static const struct vml_subformat subformats[] = {
     { "dynamic", VML_CAN_READ | VML_CAN_WRITE, VHD_DYNAMIC_MAX, 1u << 20 },
     { "fixed", VML_CAN_READ | VML_CAN_WRITE | VML_PIPE_WRITE, VML_DISK_MAX, 1u << 20 },
+    { "differencing", VML_CAN_READ, VHD_DYNAMIC_MAX, 1u << 20 },
     { 0 },
 };
 

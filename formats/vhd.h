@@ -9,7 +9,7 @@
  * Everything is big-endian.  The BAT holds one number for each block of the disk: the sector of the
  * block's bitmap, or all ones for a block that was never written.  Bit 7 of a bitmap's first byte
  * is the block's first sector; a sector whose bit is clear was never written either, whatever its
- * bytes are.
+ * bytes are.  A differencing disk is a dynamic one in which what was never written is the parent's.
  *
  * Facts are from Microsoft's "Virtual Hard Disk Image Format Specification" 1.0; where files differ
  * from it, the comment says whose. */
@@ -92,6 +92,10 @@ static inline bool vhd_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t 
 int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *notes,
                   struct vml_error *err);
 int vml_vhd_probe(struct vml_input *in, struct vml_error *err);
+
+/* vhd_parent.c: parent_name and parent_id of a differencing disk. */
+int vml_vhd_parent(struct vml_reader *r, struct vml_input *in, const struct vhd_file *f,
+                   struct vml_error *err);
 
 /* vhd_write.c */
 int vml_vhd_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,

@@ -242,32 +242,6 @@ static int check_header(const struct vhd_file *f, struct vml_error *err)
     return 0;
 }
 
-/* A differencing disk: names its parent from the header, where it stands as UTF-16.  Anything but
- * printable ASCII is escaped, since the name goes to terminals and logs. */
-static int refuse_parent(const uint8_t header[VHD_HEADER], struct vml_error *err)
-{
-    const uint8_t *p = header + 64;
-    char name[256 * 6 + 1];
-    size_t n = 0;
-
-    for (size_t i = 0; i < 256; i++) {
-        unsigned c = be16(p + 2 * i);
-
-        if (c == 0)
-            break;
-        if (c >= ' ' && c <= '~' && c != '"')
-            name[n++] = (char)c;
-        else
-            n += (size_t)snprintf(name + n, 7, "\\u%04x", c);
-    }
-    name[n] = '\0';
-    return vml_fail(
-        err, VML_EUNSUPPORTED, "vhd/parent",
-        "a differencing disk, which holds only what differs from its parent \"%.400s\"; "
-        "merge the two first",
-        name);
-}
-
 int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *notes,
                   struct vml_error *err)
 {
@@ -276,11 +250,7 @@ int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *no
     if (read_footers(in, f, notes, err) < 0 || check_size(f, err) < 0)
         return -1;
     if (f->footer.type != VHD_FIXED) {
-        if (read_header(in, f, header, err) < 0)
-            return -1;
-        if (f->footer.type == VHD_DIFFERENCING)
-            return refuse_parent(header, err);
-        if (check_header(f, err) < 0)
+        if (read_header(in, f, header, err) < 0 || check_header(f, err) < 0)
             return -1;
     }
     f->disk_size = disk_size(&f->footer, notes);
