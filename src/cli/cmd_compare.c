@@ -7,6 +7,7 @@
 
 struct compare {
     const char *from, *second;
+    struct parents parents;
     bool progress;
     unsigned threads;
 };
@@ -15,6 +16,7 @@ static const struct opt opts[] = {
     { 'f', NULL, "FMT", OPT_TEXT, offsetof(struct compare, from),
       "format of A; otherwise it is found from the content, never from the name" },
     { 'F', NULL, "FMT", OPT_TEXT, offsetof(struct compare, second), "format of B" },
+    OPT_PARENTS(compare),
     OPT_COPY(compare),
     { 0 },
 };
@@ -26,12 +28,13 @@ static const struct opt_verb verb = {
     2,
     "Tells whether A and B hold the same disks, whatever their formats: exit status 0 when they "
     "do, "
-    "1 when they differ. Of disks of unequal size the rest of the larger must read as zeroes.",
+    "1 when they differ. Of disks of unequal size the rest of the larger must read as zeroes. "
+    "The parents that --parent names are of A; --follow-parents finds those of both.",
     opts
 };
 
 static int open_file(struct vml_package **out, const char *path, const char *from,
-                     struct vml_error *err)
+                     const struct vml_parents *parents, struct vml_error *err)
 {
     const struct vml_format *format = NULL;
     struct vml_input *in = NULL;
@@ -46,7 +49,7 @@ static int open_file(struct vml_package **out, const char *path, const char *fro
         vml_input_free(in);
         return -1;
     }
-    return vml_package_open(out, vml_formats, in, from, err);
+    return vml_package_open_chain(out, vml_formats, in, from, parents, err);
 }
 
 struct answer {
@@ -79,9 +82,14 @@ static int compare_disks(const struct compare *how, struct vml_package *a, struc
     return 0;
 }
 
+static void compare_clear(struct compare *how)
+{
+    opt_list_clear(&how->parents.files);
+}
+
 int cmd_compare(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct compare how = { 0 };
+    VML_AUTO(compare_clear) struct compare how = { 0 };
     VML_AUTO(vml_package_freep) struct vml_package *a = NULL;
     VML_AUTO(vml_package_freep) struct vml_package *b = NULL;
     struct answer answer = { 0 };
@@ -89,8 +97,10 @@ int cmd_compare(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (open_file(&a, cli->words[0], how.from, err) < 0 ||
-        open_file(&b, cli->words[1], how.second, err) < 0 ||
+    const struct vml_parents of_a = parents_named(&how.parents),
+                             of_b = { .follow = how.parents.follow };
+    if (open_file(&a, cli->words[0], how.from, &of_a, err) < 0 ||
+        open_file(&b, cli->words[1], how.second, &of_b, err) < 0 ||
         compare_disks(&how, a, b, &answer, err) < 0)
         return -1;
     bool same = answer.a_disks == answer.b_disks && answer.disk == 0;

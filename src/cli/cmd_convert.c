@@ -11,6 +11,7 @@
 struct convert {
     const char *from;
     struct target to;
+    struct parents parents;
     bool progress;
     unsigned threads, disk;
     uint64_t size;
@@ -18,6 +19,7 @@ struct convert {
 
 static const struct opt opts[] = {
     OPT_FROM(convert),
+    OPT_PARENTS(convert),
     OPT_TARGET(convert),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct convert, disk),
       "take only disk N of a machine, counted from 1" },
@@ -235,6 +237,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
     VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
     VML_AUTO(json_freep) json_t *notes = json_array();
     const struct vml_format *to = NULL;
+    const struct vml_parents parents = parents_named(&j->how->parents);
     struct vml_input *in = NULL;
 
     if (cli->json && strcmp(dst, "-") == 0)
@@ -249,7 +252,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
         vml_input_free(in);
         return -1;
     }
-    if (vml_package_open(&j->from, vml_formats, in, j->how->from, err) < 0 ||
+    if (vml_package_open_chain(&j->from, vml_formats, in, j->how->from, &parents, err) < 0 ||
         choose(j, src, to, err) < 0)
         return -1;
     int rc = copy_all(j, to, &o, subformat, options, err);
@@ -268,6 +271,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
 static void convert_clear(struct convert *how)
 {
     opt_list_clear(&how->to.options);
+    opt_list_clear(&how->parents.files);
 }
 
 int cmd_convert(struct cli *cli, int argc, char **argv, struct vml_error *err)

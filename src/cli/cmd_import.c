@@ -9,6 +9,7 @@
 struct import {
     struct local local;
     const char *from, *name, *description, *arch, *virt, *boot_mode, *root_device;
+    struct parents parents;
     struct opt_list tags;
     bool progress;
     unsigned threads;
@@ -20,6 +21,7 @@ struct import {
     }
 static const struct opt opts[] = {
     OPT_FROM(import),
+    OPT_PARENTS(import),
     TEXT("name", "NAME", name, "the AMI's name, which its account and region have only once"),
     TEXT("description", "TEXT", description, "the AMI's description"),
     TEXT("arch", "A", arch, "x86_64 (the default), i386 or arm64"),
@@ -49,6 +51,7 @@ static const struct opt_verb verb = {
 static void import_clear(struct import *how)
 {
     opt_list_clear(&how->tags);
+    opt_list_clear(&how->parents.files);
 }
 
 /* --- tags ----------------------------------------------------------------------------------- */
@@ -117,6 +120,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     VML_AUTO(json_freep) json_t *notes = json_array();
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
+    const struct vml_parents parents = parents_named(&how->parents);
     struct vml_input *in = NULL;
     const struct vml_format *format = NULL;
 
@@ -125,7 +129,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     if (local_where(&how->local, &where, err) < 0 || read_tags(&how->tags, &tags, err) < 0 ||
         (how->from != NULL && format_named(&format, how->from, err) < 0) ||
         vml_input_open(&in, src, err) < 0 ||
-        vml_package_open(&p, vml_formats, in, how->from, err) < 0 ||
+        vml_package_open_chain(&p, vml_formats, in, how->from, &parents, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0)
         return -1;
     progress_start(&progress, how->progress, total_size(p));

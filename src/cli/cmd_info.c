@@ -7,10 +7,12 @@
 
 struct info {
     const char *from;
+    struct parents parents;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(info),
+    OPT_PARENTS(info),
     { 0 },
 };
 
@@ -22,7 +24,9 @@ static const struct opt_verb verb = {
     "Tells each image's format, sizes and notes, and of an OVA the machine and its disks. data "
     "size "
     "counts the bytes that the image stores a value for; it is read from the image's tables, not "
-    "from its data. With --json and several SRC there is one object on a line for each.",
+    "from its data. A child disk is told by itself, with the name of its parent; with --parent or "
+    "--follow-parents data size is of all of them together. With --json and several SRC there is "
+    "one object on a line for each.",
     opts
 };
 
@@ -82,9 +86,13 @@ static int tell_disk(struct vml_package *p, size_t i, bool json, json_t **v, str
                        r->subformat, "virtual_size", json_size(r->size), "file_size",
                        json_size(r->stored_size), "data_size", json_size(data), "unit",
                        (json_int_t)r->unit, "notes", notes_of(&r->notes));
+        if (*v != NULL && r->parent_name != NULL)
+            json_object_set_new(*v, "parent", json_text(r->parent_name));
         return *v != NULL ? 0 : vml_fail_nomem(err);
     }
     out_line(stdout, "%-14s %s (%s)", "format:", r->format, r->subformat);
+    if (r->parent_name != NULL)
+        out_line(stdout, "%-14s %s", "parent:", r->parent_name);
     print_size("virtual size:", r->size);
     print_size("file size:", r->stored_size);
     print_size("data size:", data);
@@ -184,6 +192,7 @@ static int tell(const struct info *how, const char *path, bool json, json_t **v,
 {
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     const struct vml_format *format = NULL;
+    struct vml_parents parents = parents_named(&how->parents);
     struct vml_input *in = NULL;
 
     if (how->from != NULL && format_named(&format, how->from, err) < 0)
@@ -197,7 +206,8 @@ static int tell(const struct info *how, const char *path, bool json, json_t **v,
         vml_input_free(in);
         return -1;
     }
-    if (vml_package_open(&p, vml_formats, in, how->from, err) < 0)
+    parents.alone = !parents.follow && parents.n_files == 0;
+    if (vml_package_open_chain(&p, vml_formats, in, how->from, &parents, err) < 0)
         return -1;
     if (vml_format_find(&format, vml_formats, vml_package_format(p), err) < 0)
         return -1;
@@ -230,14 +240,22 @@ static int tell_all(struct cli *cli, const struct info *how, struct vml_error *e
     return status;
 }
 
+static void info_clear(struct info *how)
+{
+    opt_list_clear(&how->parents.files);
+}
+
 int cmd_info(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct info how = { 0 };
+    VML_AUTO(info_clear) struct info how = { 0 };
     json_t *v = NULL;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
+    if (cli->n_words > 1 && how.parents.files.n > 0)
+        return vml_fail(err, VML_EUSAGE, "usage/parent", "--parent is for one SRC, not for %d",
+                        cli->n_words);
     if (cli->n_words > 1)
         return tell_all(cli, &how, err);
     if (tell(&how, cli->words[0], cli->json, &v, err) < 0)

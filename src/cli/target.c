@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct vml_parents parents_named(const struct parents *p)
+{
+    return (
+        struct vml_parents){ .files = p->files.items, .n_files = p->files.n, .follow = p->follow };
+}
+
 const char *input_named(const char *path)
 {
     return strcmp(path, "-") == 0 ? "(stdin)" : path;

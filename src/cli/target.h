@@ -11,6 +11,19 @@
         'f', NULL, "FMT", OPT_TEXT, offsetof(struct type, from),                                \
             "format of the source; otherwise it is found from the content, never from the name" \
     }
+/* The parents of a source that is a child disk; the verb's struct has them as `parents`. */
+#define OPT_PARENTS(type)                                                                  \
+    { 0,                                                                                   \
+      "parent",                                                                            \
+      "FILE",                                                                              \
+      OPT_LIST,                                                                            \
+      offsetof(struct type, parents.files),                                                \
+      "the parent of a disk that holds only what differs from it; repeated, the parent's " \
+      "parent" },                                                                          \
+    {                                                                                      \
+        0, "follow-parents", NULL, OPT_FLAG, offsetof(struct type, parents.follow),        \
+            "open the parents that such disks name, beneath the child's own folder only"   \
+    }
 #define OPT_PROGRESS(type)                                          \
     {                                                               \
         'p', NULL, NULL, OPT_FLAG, offsetof(struct type, progress), \
@@ -46,6 +59,13 @@ struct target {
     struct opt_list options;
     bool force;
 };
+
+struct parents {
+    struct opt_list files;
+    bool follow;
+};
+/* As the library takes them; points into p. */
+struct vml_parents parents_named(const struct parents *p);
 
 /* What messages call the input: "(stdin)" for "-", as the library does. */
 const char *input_named(const char *path);
