@@ -1,0 +1,46 @@
+#include "source.h"
+
+#include "target.h"
+
+int source_open(struct vml_package **out, const char *path, const char *from, const char *verb,
+                bool pipes, struct vml_error *err)
+{
+    const struct vml_format *format = NULL;
+    struct vml_input *in = NULL;
+
+    if (from != NULL && format_named(&format, from, err) < 0)
+        return -1;
+    if (vml_input_open(&in, path, err) < 0)
+        return -1;
+    if (!pipes && !vml_input_can_seek(in)) {
+        vml_fail(err, VML_EUNSUPPORTED, "input/needs-file", "%s: %s needs a file, not a pipe",
+                 vml_input_name(in), verb);
+        vml_input_free(in);
+        return -1;
+    }
+    return vml_package_open(out, vml_formats, in, from, err);
+}
+
+int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,
+                  struct vml_error *err)
+{
+    size_t n = vml_package_count(p);
+
+    if (disk > n)
+        return vml_fail(err, VML_EUSAGE, "usage/disk", "%s: there is no disk %u, only %zu",
+                        input_named(path), disk, n);
+    if (disk == 0 && n > 1)
+        return vml_fail(err, VML_EUNSUPPORTED, "package/one-disk",
+                        "%s: holds %zu disks: pick one with --disk N", input_named(path), n);
+    *i = disk > 0 ? disk - 1 : 0;
+    return 0;
+}
+
+bool source_is_machine(const struct vml_package *p)
+{
+    struct vml_error ignored;
+    const struct vml_format *format = NULL;
+
+    return vml_format_find(&format, vml_formats, vml_package_format(p), &ignored) == 0 &&
+           format->package != NULL;
+}
