@@ -44,6 +44,9 @@ int vml_writer_guard(struct vml_writer **out, struct vml_writer *w,
 int vml_compare(struct vml_reader *a, struct vml_reader *b, struct vml_copy *c, uint64_t *first,
                 struct vml_error *err);
 
+/* SHA-256 of all bytes of a disk, which is read once, front to back; its holes are not read. */
+int vml_hash(struct vml_reader *r, struct vml_copy *c, uint8_t out[32], struct vml_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,7 +9,7 @@
 #ifndef VMLIFT_STORE_H
 #define VMLIFT_STORE_H
 
-#include "vmlift/image.h"
+#include "vmlift/copy.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -71,6 +71,10 @@ int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struc
 /* Removes the row; gc frees the blocks.  VML_EREFUSED InvalidSnapshot.InUse while an image uses it,
  * naming the image; snapshot/not-found. */
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);
+
+/* The root that a snapshot of this disk has, without a store.  r is read once, front to back. */
+int vml_tree_hash(struct vml_reader *r, struct vml_copy *c, uint8_t root[32],
+                  struct vml_error *err);
 
 /* --- upkeep --------------------------------------------------------------------------------- */
 

@@ -148,7 +148,7 @@ int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (source_open(&p, cli->words[0], how.from, "map", false, err) < 0 ||
+    if (source_open(&p, cli->words[0], how.from, "map", NULL, err) < 0 ||
         source_choose(p, cli->words[0], how.disk, &i, err) < 0 ||
         vml_package_reader(p, i, &r, err) < 0)
         return -1;

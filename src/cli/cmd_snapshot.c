@@ -4,6 +4,7 @@
 #include "local.h"
 #include "out.h"
 #include "table.h"
+#include "vmlift/codec.h"
 
 struct snapshot {
     struct local local;
@@ -19,17 +20,20 @@ static const struct opt opts[] = {
     { 0 },
 };
 
-/* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB. */
+/* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB, and
+ * what "vmlift hash --tree" says of the same disk. */
 static json_t *snapshot_json(const struct vml_snapshot *s)
 {
-    char when[32];
+    char when[32], root[65];
 
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I}", "SnapshotId", s->id, "OwnerId",
-                     s->owner, "Description",
+    vml_hex(root, s->root, sizeof s->root);
+
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:s}", "SnapshotId", s->id,
+                     "OwnerId", s->owner, "Description",
                      json_text(s->description != NULL ? s->description : ""), "State", "completed",
                      "StartTime", out_ec2_time(when, s->created), "VolumeSize",
                      (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes", (json_int_t)s->size,
-                     "FullSnapshotSizeInBytes", (json_int_t)s->data_size);
+                     "FullSnapshotSizeInBytes", (json_int_t)s->data_size, "Root", root);
 }
 
 /* --- list ----------------------------------------------------------------------------------- */
@@ -89,8 +93,9 @@ static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_erro
 
 static void show_text(const struct vml_snapshot *s)
 {
-    char buf[32];
+    char buf[32], root[65];
 
+    vml_hex(root, s->root, sizeof s->root);
     out_line(stdout, "%-14s %s", "id:", s->id);
     if (s->description != NULL && s->description[0] != '\0')
         out_line(stdout, "%-14s %s", "description:", s->description);
@@ -101,6 +106,7 @@ static void show_text(const struct vml_snapshot *s)
              s->size);
     out_line(stdout, "%-14s %s (%" PRIu64 " bytes)", "data:", vml_size_format(buf, s->data_size),
              s->data_size);
+    out_line(stdout, "%-14s %s", "root:", root);
 }
 
 static const struct opt_verb show_verb = {

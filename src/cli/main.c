@@ -12,6 +12,7 @@ static const struct verb verbs[] = {
     { "convert", cmd_convert, "turn a disk or machine into another format" },
     { "info", cmd_info, "say what an image is and holds" },
     { "map", cmd_map, "say which bytes of a disk are stored, and where" },
+    { "hash", cmd_hash, "print the digest of a disk's bytes" },
     { "compare", cmd_compare, "tell whether two images hold the same disks" },
     { "import", cmd_import, "register an image in the local registry as an AMI" },
     { "export", cmd_export, "write an AMI or a snapshot to a file" },

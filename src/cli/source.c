@@ -3,7 +3,7 @@
 #include "target.h"
 
 int source_open(struct vml_package **out, const char *path, const char *from, const char *verb,
-                bool pipes, struct vml_error *err)
+                bool *seekable, struct vml_error *err)
 {
     const struct vml_format *format = NULL;
     struct vml_input *in = NULL;
@@ -12,7 +12,9 @@ int source_open(struct vml_package **out, const char *path, const char *from, co
         return -1;
     if (vml_input_open(&in, path, err) < 0)
         return -1;
-    if (!pipes && !vml_input_can_seek(in)) {
+    if (seekable != NULL) {
+        *seekable = vml_input_can_seek(in);
+    } else if (!vml_input_can_seek(in)) {
         vml_fail(err, VML_EUNSUPPORTED, "input/needs-file", "%s: %s needs a file, not a pipe",
                  vml_input_name(in), verb);
         vml_input_free(in);

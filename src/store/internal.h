@@ -66,6 +66,31 @@ typedef int vml_snapshot_row_fn(void *arg, const struct vml_snapshot *snap, cons
                                 struct vml_error *err);
 int vml_snapshot_rows(struct vml_db *db, vml_snapshot_row_fn *fn, void *arg, struct vml_error *err);
 
+/* --- grow.c --------------------------------------------------------------------------------- */
+
+/* A node of a tree that is complete: its digest into address. */
+typedef int vml_grow_node(void *arg, enum vml_frame_type type, const void *raw, size_t len,
+                          uint8_t address[32], struct vml_error *err);
+struct vml_grow {
+    vml_grow_node *node;
+    void *arg;
+    uint8_t *root;        /* VML_LEAVES_MAX digests */
+    uint8_t *leaf;        /* the one being filled */
+    uint64_t leaf_number; /* in the root */
+    bool leaf_used;
+};
+int vml_grow_begin(struct vml_grow *g, vml_grow_node *node, void *arg, struct vml_error *err);
+/* Block number `number` of the disk has that digest: ascending, and only those that are no hole. */
+int vml_grow_block(struct vml_grow *g, uint64_t number, const uint8_t digest[32],
+                   struct vml_error *err);
+int vml_grow_end(struct vml_grow *g, uint64_t size, uint8_t root[32], struct vml_error *err);
+void vml_grow_clear(struct vml_grow *g); /* also after a begin that failed */
+/* Shows fn each block of a chunk of data, the disk's last one padded with zeroes. */
+typedef int vml_grow_fn(void *arg, size_t i, const uint8_t *block, struct vml_error *err);
+int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct vml_error *err);
+/* Has a tree room for these bytes of the disk (of a pipe, which may not end)? */
+int vml_grow_check(uint64_t off, uint64_t len, struct vml_error *err);
+
 /* --- tree.c --------------------------------------------------------------------------------- */
 
 /* Shows fn the root, each leaf and each data block of a tree, in the order of the disk, with the

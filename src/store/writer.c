@@ -1,12 +1,7 @@
-/* A disk becomes a tree of blocks.
+/* A disk becomes a tree of blocks, as grow.c draws it.
  *
- *     root   32 bytes for each 8 GiB of the disk: the digest of a leaf
- *     leaf   512 KiB: 16384 digests of blocks
- *     block  512 KiB of the disk, the last one padded with zeroes
- *
- * A digest of 32 zeroes is a hole, in a leaf of 512 KiB, in the root of 8 GiB.  An all-zero leaf is
- * never written, so 64 TiB of holes are one root of 256 KiB that compresses to a few bytes; a leaf
- * that another snapshot has too is a block that is known. */
+ * An all-zero leaf is never written, so 64 TiB of holes are one root of 256 KiB that compresses to
+ * a few bytes; a leaf that another snapshot has too is a block that is known. */
 #include "store/internal.h"
 
 #include <assert.h>
@@ -24,10 +19,7 @@ struct snapshot_writer {
     struct vml_writer base;
     struct vml_txn *txn;
     struct vml_snapshot *what;
-    uint8_t *root;        /* VML_LEAVES_MAX digests */
-    uint8_t *leaf;        /* the one being filled */
-    uint64_t leaf_number; /* in the root */
-    bool leaf_used;
+    struct vml_grow tree;
     uint64_t data_size;
 };
 
@@ -38,9 +30,16 @@ static struct snapshot_writer *writer_of(struct vml_writer *w)
 
 /* --- encode: parallel ----------------------------------------------------------------------- */
 
-static int encode_block(struct snapshot_writer *w, const uint8_t *block, uint8_t *note,
-                        struct vml_chunk *c, struct vml_error *err)
+struct encoder {
+    struct vml_db *db;
+    struct vml_chunk *c;
+};
+
+static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_error *err)
 {
+    const struct encoder *e = arg;
+    struct vml_chunk *c = e->c;
+    uint8_t *note = c->enc + i * NOTE;
     struct vml_place place;
     size_t len;
     bool known;
@@ -49,7 +48,7 @@ static int encode_block(struct snapshot_writer *w, const uint8_t *block, uint8_t
     if (vml_is_zero(block, VML_BLOCK))
         return 0;
     vml_sha256(block, VML_BLOCK, note);
-    if (vml_block_find(vml_txn_store(w->txn)->db, note, &place, &known, err) < 0)
+    if (vml_block_find(e->db, note, &place, &known, err) < 0)
         return -1;
     if (known)
         return 0;
@@ -62,54 +61,16 @@ static int encode_block(struct snapshot_writer *w, const uint8_t *block, uint8_t
 
 static int writer_encode(struct vml_writer *base, struct vml_chunk *c, struct vml_error *err)
 {
-    size_t n = (size_t)vml_div_up(c->len, VML_BLOCK), tail = c->len % VML_BLOCK;
-    VML_AUTO(vml_freep) uint8_t *padded = NULL;
+    struct encoder e = { .db = vml_txn_store(writer_of(base)->txn)->db, .c = c };
+    size_t n = (size_t)vml_div_up(c->len, VML_BLOCK);
 
     if (vml_chunk_reserve(c, n * (NOTE + vml_frame_bound(VML_BLOCK)), err) < 0)
         return -1;
-    if (tail > 0) {
-        padded = calloc(1, VML_BLOCK);
-        if (padded == NULL)
-            return vml_fail_nomem(err);
-        memcpy(padded, c->data + (n - 1) * VML_BLOCK, tail);
-    }
     c->enc_len = n * NOTE;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *block = i == n - 1 && tail > 0 ? padded : c->data + i * VML_BLOCK;
-
-        if (encode_block(writer_of(base), block, c->enc + i * NOTE, c, err) < 0)
-            return -1;
-    }
-    return 0;
+    return vml_grow_each(c, encode_block, &e, err);
 }
 
 /* --- put: in the order of the disk ---------------------------------------------------------- */
-
-static int flush_leaf(struct snapshot_writer *w, struct vml_error *err)
-{
-    if (!w->leaf_used)
-        return 0;
-    if (vml_txn_block(w->txn, VML_FRAME_LEAF, w->leaf, VML_BLOCK, w->root + w->leaf_number * 32,
-                      err) < 0)
-        return -1;
-    memset(w->leaf, 0, VML_BLOCK);
-    w->leaf_used = false;
-    return 0;
-}
-
-static int add_block(struct snapshot_writer *w, uint64_t number, const uint8_t digest[32],
-                     struct vml_error *err)
-{
-    uint64_t leaf = number / VML_LEAF_BLOCKS;
-
-    if (leaf != w->leaf_number && flush_leaf(w, err) < 0)
-        return -1;
-    assert(leaf >= w->leaf_number && leaf < VML_LEAVES_MAX);
-    w->leaf_number = leaf;
-    w->leaf_used = true;
-    memcpy(w->leaf + number % VML_LEAF_BLOCKS * 32, digest, 32);
-    return 0;
-}
 
 static int writer_put(struct vml_writer *base, const struct vml_chunk *c, struct vml_error *err)
 {
@@ -118,9 +79,8 @@ static int writer_put(struct vml_writer *base, const struct vml_chunk *c, struct
     const uint8_t *frame;
 
     assert(c->off % VML_BLOCK == 0);
-    if (c->off > VML_DISK_MAX || c->len > VML_DISK_MAX - c->off) /* a pipe that does not end */
-        return vml_fail(err, VML_EUNSUPPORTED, "store/too-large",
-                        "the disk is larger than %llu bytes", (unsigned long long)VML_DISK_MAX);
+    if (vml_grow_check(c->off, c->len, err) < 0)
+        return -1;
     if (c->kind != VML_DATA)
         return 0;
     frame = c->enc + n * NOTE;
@@ -131,7 +91,7 @@ static int writer_put(struct vml_writer *base, const struct vml_chunk *c, struct
         if (vml_is_hole(note))
             continue;
         if ((len > 0 && vml_txn_frame(w->txn, frame, len, err) < 0) ||
-            add_block(w, c->off / VML_BLOCK + i, note, err) < 0)
+            vml_grow_block(&w->tree, c->off / VML_BLOCK + i, note, err) < 0)
             return -1;
         frame += len;
         w->data_size += vml_min_u64(VML_BLOCK, c->len - i * VML_BLOCK);
@@ -158,10 +118,7 @@ static int writer_finish(struct vml_writer *base, uint64_t size, struct vml_erro
     struct vml_snapshot *what = w->what;
 
     assert(base->size == VML_SIZE_UNKNOWN || base->size == size);
-    if (flush_leaf(w, err) < 0 ||
-        vml_txn_block(w->txn, VML_FRAME_ROOT, w->root, vml_div_up(size, VML_LEAF_SPAN) * 32,
-                      what->root, err) < 0 ||
-        vml_new_id(what->id, "snap-", err) < 0)
+    if (vml_grow_end(&w->tree, size, what->root, err) < 0 || vml_new_id(what->id, "snap-", err) < 0)
         return -1;
     what->size = size;
     what->data_size = w->data_size;
@@ -173,8 +130,7 @@ static void writer_free(struct vml_writer *base)
 {
     struct snapshot_writer *w = writer_of(base);
 
-    free(w->root);
-    free(w->leaf);
+    vml_grow_clear(&w->tree);
     free(w);
 }
 
@@ -184,6 +140,12 @@ static const struct vml_writer_ops writer_ops = {
     .finish = writer_finish,
     .free = writer_free,
 };
+
+static int write_node(void *txn, enum vml_frame_type type, const void *raw, size_t len,
+                      uint8_t address[32], struct vml_error *err)
+{
+    return vml_txn_block(txn, type, raw, len, address, err);
+}
 
 int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
                      struct vml_writer **out, struct vml_error *err)
@@ -208,10 +170,10 @@ int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what
                                    .ordered = true };
     w->txn = t;
     w->what = what;
-    w->root = calloc(VML_LEAVES_MAX, 32);
-    w->leaf = calloc(1, VML_BLOCK);
-    if (w->base.name == NULL || w->root == NULL || w->leaf == NULL)
+    if (w->base.name == NULL)
         return vml_fail_nomem(err);
+    if (vml_grow_begin(&w->tree, write_node, t, err) < 0)
+        return -1;
     *out = base;
     base = NULL;
     return 0;
