@@ -346,4 +346,5 @@ const struct vml_format vml_format_vhd = {
     .probe = vml_vhd_probe,
     .open = vhd_open,
     .create = vml_vhd_create,
+    .check = vml_vhd_check,
 };

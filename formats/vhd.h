@@ -88,6 +88,21 @@ static inline bool vhd_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t 
     return a < b + b_len && b < a + a_len;
 }
 
+/* vhd_parse.c, step by step, for the check: */
+int vhd_parse_footer(struct vhd_footer *f, const uint8_t *p, uint64_t off, struct vml_error *err);
+/* The footer that ends the file; *off is UINT64_MAX when there is none. */
+int vhd_read_tail(struct vml_input *in, uint8_t p[VHD_FOOTER], uint64_t *off,
+                  struct vml_error *err);
+int vhd_check_size(const struct vhd_file *f, struct vml_error *err);
+uint64_t vhd_disk_size(const struct vhd_footer *f, struct vml_notes *notes);
+/* The dynamic header, and where the block table is. */
+int vhd_read_header(struct vml_input *in, struct vhd_file *f, uint8_t p[VHD_HEADER],
+                    struct vml_error *err);
+int vhd_check_header(const struct vhd_file *f, struct vml_error *err);
+
+/* vhd_check.c */
+int vml_vhd_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
+
 /* vhd_parse.c: all but the entries of the BAT, read and checked. */
 int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *notes,
                   struct vml_error *err);

@@ -2,7 +2,7 @@
  *
  * - A fixed disk has no header: what it is stands in its last 512 bytes (511 in those of early
  * Virtual PC), so that looking at its start alone takes it for a raw disk with 512 bytes too many.
- * - The size has two fields, and they differ: see disk_size.
+ * - The size has two fields, and they differ: see vhd_disk_size.
  * - The footer at the start is a copy for the case that the file's end is lost.  The end is lost
  * when a download stops, too, and then blocks are missing: such a file is refused.  The reverse, a
  * copy that is gone while the end is whole, does no harm.
@@ -25,7 +25,7 @@ static bool sum_is_right(const uint8_t *p)
     return be32(p + VHD_FOOTER_SUM) == vhd_sum(p, VHD_FOOTER, VHD_FOOTER_SUM);
 }
 
-static int parse_footer(struct vhd_footer *f, const uint8_t *p, uint64_t off, struct vml_error *err)
+int vhd_parse_footer(struct vhd_footer *f, const uint8_t *p, uint64_t off, struct vml_error *err)
 {
     if (!sum_is_right(p))
         return vml_fail(err, VML_EDATA, "vhd/footer-sum",
@@ -84,8 +84,7 @@ static int parse_header(struct vhd_header *h, const uint8_t *p, uint64_t off, st
 /* The footer that ends the file: *off is where it starts, UINT64_MAX when there is none.  One of
  * 511 bytes is taken from Virtual PC only, its last byte as the zero that it would be: from anybody
  * else it means that the file is cut short. */
-static int read_tail(struct vml_input *in, uint8_t p[VHD_FOOTER], uint64_t *off,
-                     struct vml_error *err)
+int vhd_read_tail(struct vml_input *in, uint8_t p[VHD_FOOTER], uint64_t *off, struct vml_error *err)
 {
     uint64_t size = vml_input_size(in);
 
@@ -115,7 +114,7 @@ static int read_footers(struct vml_input *in, struct vhd_file *f, struct vml_not
         return vml_fail(err, VML_EDATA, "input/truncated",
                         "%llu bytes, but a VHD's footer alone has %u", (unsigned long long)f->size,
                         VHD_FOOTER);
-    if (read_tail(in, tail, &f->footer_off, err) < 0 ||
+    if (vhd_read_tail(in, tail, &f->footer_off, err) < 0 ||
         vml_input_pread(in, head, sizeof head, 0, err) < 0)
         return -1;
     if (f->footer_off == UINT64_MAX && !has_cookie(head))
@@ -125,7 +124,7 @@ static int read_footers(struct vml_input *in, struct vhd_file *f, struct vml_not
         return vml_fail(err, VML_EDATA, "vhd/footer-missing",
                         "no footer in the last 512 bytes of %llu: the file is cut short",
                         (unsigned long long)f->size);
-    if (parse_footer(&f->footer, tail, f->footer_off, err) < 0)
+    if (vhd_parse_footer(&f->footer, tail, f->footer_off, err) < 0)
         return -1;
     if (f->footer.type == VHD_FIXED) /* the start belongs to the disk */
         return 0;
@@ -134,7 +133,7 @@ static int read_footers(struct vml_input *in, struct vhd_file *f, struct vml_not
                  "the copy of the footer at the start is lost; the one at the end is used");
         return 0;
     }
-    if (parse_footer(&copy, head, 0, err) < 0)
+    if (vhd_parse_footer(&copy, head, 0, err) < 0)
         return -1;
     if (memcmp(head, tail, VHD_FOOTER) != 0)
         return vml_fail(err, VML_EDATA, "vhd/footer-mismatch",
@@ -143,8 +142,8 @@ static int read_footers(struct vml_input *in, struct vhd_file *f, struct vml_not
     return 0;
 }
 
-static int read_header(struct vml_input *in, struct vhd_file *f, uint8_t p[VHD_HEADER],
-                       struct vml_error *err)
+int vhd_read_header(struct vml_input *in, struct vhd_file *f, uint8_t p[VHD_HEADER],
+                    struct vml_error *err)
 {
     uint64_t at = f->footer.header_off, end = f->footer_off, table_len;
 
@@ -185,7 +184,7 @@ static bool created_by(const struct vhd_footer *f, const char *const *names)
  * size: Hyper-V, disk2vhd, Citrix and Xen (where qemu knows that) and VirtualBox and others (where
  * qemu does not, and cuts their disks).  The geometry's maximum says nothing, and neither does zero
  * (mkimg). */
-static uint64_t disk_size(const struct vhd_footer *f, struct vml_notes *notes)
+uint64_t vhd_disk_size(const struct vhd_footer *f, struct vml_notes *notes)
 {
     static const char *const shows_geometry[] = { "vpc ", "qemu", NULL };
     static const char *const known[] = { "win ", "qem2", "d2v ", "CTXS", "tap", NULL };
@@ -208,7 +207,7 @@ static uint64_t disk_size(const struct vhd_footer *f, struct vml_notes *notes)
     return use_geometry ? geometry : f->current_size;
 }
 
-static int check_size(const struct vhd_file *f, struct vml_error *err)
+int vhd_check_size(const struct vhd_file *f, struct vml_error *err)
 {
     uint64_t max = f->footer.type == VHD_FIXED ? VML_DISK_MAX : VHD_DYNAMIC_MAX;
 
@@ -223,7 +222,7 @@ static int check_size(const struct vhd_file *f, struct vml_error *err)
     return 0;
 }
 
-static int check_header(const struct vhd_file *f, struct vml_error *err)
+int vhd_check_header(const struct vhd_file *f, struct vml_error *err)
 {
     const struct vhd_header *h = &f->header;
     uint64_t need;
@@ -247,13 +246,13 @@ int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *no
 {
     uint8_t header[VHD_HEADER];
 
-    if (read_footers(in, f, notes, err) < 0 || check_size(f, err) < 0)
+    if (read_footers(in, f, notes, err) < 0 || vhd_check_size(f, err) < 0)
         return -1;
     if (f->footer.type != VHD_FIXED) {
-        if (read_header(in, f, header, err) < 0 || check_header(f, err) < 0)
+        if (vhd_read_header(in, f, header, err) < 0 || vhd_check_header(f, err) < 0)
             return -1;
     }
-    f->disk_size = disk_size(&f->footer, notes);
+    f->disk_size = vhd_disk_size(&f->footer, notes);
     if (f->footer.saved)
         vml_note(notes, "vhd/saved",
                  "the footer says that a suspended machine uses this disk: its memory may hold "
@@ -283,7 +282,7 @@ int vml_vhd_probe(struct vml_input *in, struct vml_error *err)
     first = have == VHD_FOOTER ? claim(head) : 0;
     if (!vml_input_can_seek(in))
         return first;
-    if (read_tail(in, tail, &off, err) < 0)
+    if (vhd_read_tail(in, tail, &off, err) < 0)
         return -1;
     if (off != UINT64_MAX)
         last = claim(tail);

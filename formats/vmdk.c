@@ -128,4 +128,5 @@ const struct vml_format vml_format_vmdk = {
     .probe = vmdk_probe,
     .open = vmdk_open,
     .create = vmdk_create,
+    .check = vmdk_check,
 };

@@ -148,4 +148,7 @@ int vmdk_stream_create(struct vml_writer **out, struct vml_output *o, const stru
 int vmdk_sparse_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                        struct vml_error *err);
 
+/* vmdk_check.c */
+int vmdk_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
+
 #endif
