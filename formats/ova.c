@@ -108,10 +108,21 @@ static int open_pipe(struct ova *p, struct vml_error *err)
 
 /* --- files ---------------------------------------------------------------------------------- */
 
+void ova_note_order(struct ova *p)
+{
+    size_t first = 0;
+
+    while (strncmp(p->members[first].name, "._", 2) == 0)
+        first++;
+    if (p->ovf != first)
+        vml_note(&p->base.notes, "ova/order",
+                 "'%s' is not the first member: VMware and VirtualBox refuse such a package",
+                 p->members[p->ovf].name);
+}
+
 static int open_file(struct ova *p, struct vml_error *err)
 {
     struct ova_member *m;
-    size_t first = 0;
 
     do
         if (ova_next_member(p, &m, err) < 0)
@@ -120,12 +131,7 @@ static int open_file(struct ova *p, struct vml_error *err)
     vml_archive_freep(&p->archive);
     if (p->ovf == OVA_NONE)
         return vml_fail(err, VML_EDATA, "ova/ovf", "a tar of %zu files without an .ovf", p->n);
-    while (strncmp(p->members[first].name, "._", 2) == 0)
-        first++;
-    if (p->ovf != first)
-        vml_note(&p->base.notes, "ova/order",
-                 "'%s' is not the first member: VMware and VirtualBox refuse such a package",
-                 p->members[p->ovf].name);
+    ova_note_order(p);
     if (ova_parse_description(p, err) < 0)
         return -1;
     for (size_t i = 0; i < p->n; i++)
@@ -191,10 +197,9 @@ static void ova_freep(struct ova **p)
         reader_close(&(*p)->base);
 }
 
-static int reader_open(struct vml_package_reader **out, struct vml_input *in, struct vml_error *err)
+int ova_start(struct ova **out, struct vml_input *in, struct vml_error *err)
 {
     VML_AUTO(ova_freep) struct ova *p = calloc(1, sizeof *p);
-    int rc;
 
     if (p == NULL || (p->members = calloc(OVA_MEMBERS_MAX, sizeof *p->members)) == NULL ||
         (p->step = malloc(STEP)) == NULL)
@@ -204,14 +209,29 @@ static int reader_open(struct vml_package_reader **out, struct vml_input *in, st
     if (vml_archive_open(&p->archive, in, err) < 0)
         return -1;
     p->in = in;
-    rc = on_pipe(p) ? open_pipe(p, err) : open_file(p, err);
-    if (rc < 0) {
-        vml_archive_freep(&p->archive);
-        p->in = NULL; /* the caller keeps it */
+    *out = p;
+    p = NULL;
+    return 0;
+}
+
+void ova_stop(struct ova *p)
+{
+    vml_archive_freep(&p->archive);
+    p->in = NULL; /* the caller keeps it */
+    reader_close(&p->base);
+}
+
+static int reader_open(struct vml_package_reader **out, struct vml_input *in, struct vml_error *err)
+{
+    struct ova *p = NULL;
+
+    if (ova_start(&p, in, err) < 0)
+        return -1;
+    if ((on_pipe(p) ? open_pipe(p, err) : open_file(p, err)) < 0) {
+        ova_stop(p);
         return -1;
     }
     *out = &p->base;
-    p = NULL;
     return 0;
 }
 
@@ -285,7 +305,7 @@ static int reader_next(struct vml_package_reader *base, size_t *i, struct vml_er
     return 0;
 }
 
-static int check_line(struct ova *p, const struct manifest_line *line, struct vml_error *err)
+int ova_check_line(struct ova *p, const struct manifest_line *line, struct vml_error *err)
 {
     const struct manifest_algorithm *algorithm = &manifest_algorithms[line->algorithm];
     struct ova_member *m = ova_find_member(p, line->file);
@@ -304,7 +324,7 @@ static int check_line(struct ova *p, const struct manifest_line *line, struct vm
                     have, want);
 }
 
-static int check_listed(const struct ova *p, size_t m, struct vml_error *err)
+int ova_check_listed(const struct ova *p, size_t m, struct vml_error *err)
 {
     if (manifest_wants(&p->manifest, p->members[m].name) != 0)
         return 0;
@@ -321,13 +341,13 @@ static int reader_verify(struct vml_package_reader *base, struct vml_error *err)
             return -1;
     if (p->mf == OVA_NONE)
         return 0;
-    if (check_listed(p, p->ovf, err) < 0)
+    if (ova_check_listed(p, p->ovf, err) < 0)
         return -1;
     for (size_t i = 0; i < base->n_disks; i++)
-        if (check_listed(p, p->member_of[i], err) < 0)
+        if (ova_check_listed(p, p->member_of[i], err) < 0)
             return -1;
     for (size_t i = 0; i < p->manifest.n; i++)
-        if (check_line(p, &p->manifest.lines[i], err) < 0)
+        if (ova_check_line(p, &p->manifest.lines[i], err) < 0)
             return -1;
     return 0;
 }
@@ -387,4 +407,5 @@ const struct vml_format vml_format_ova = {
     .options = options,
     .probe = ova_probe,
     .package = &ova_ops,
+    .check = ova_check,
 };

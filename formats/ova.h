@@ -45,7 +45,21 @@ int ova_parse_description(struct ova *p, struct vml_error *err);
 int ova_match_disk(struct ova *p, size_t m, struct vml_error *err);
 /* When the last member was met: is a disk missing, is there anything to note? */
 int ova_all_known(struct ova *p, struct vml_error *err);
+/* The notes that the order of members and the manifest's lines ask for. */
+void ova_note_order(struct ova *p);
+void ova_note_manifest(struct ova *p);
+/* Of the manifest: is member m in it; are a line's file and digest those of the package? */
+int ova_check_listed(const struct ova *p, size_t m, struct vml_error *err);
+int ova_check_line(struct ova *p, const struct manifest_line *line, struct vml_error *err);
+/* An archive of which nothing was read yet, for ova_next_member; `in` stays the caller's, who lets
+ * go of it by ova_stop. */
+int ova_start(struct ova **out, struct vml_input *in, struct vml_error *err);
+void ova_stop(struct ova *p);
 struct ova_member *ova_find_member(const struct ova *p, const char *name);
+
+/* --- checking ------------------------------------------------------------------------------- */
+
+int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 
 /* --- writing -------------------------------------------------------------------------------- */
 

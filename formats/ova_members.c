@@ -231,15 +231,10 @@ struct ova_member *ova_find_member(const struct ova *p, const char *name)
     return NULL;
 }
 
-int ova_all_known(struct ova *p, struct vml_error *err)
+void ova_note_manifest(struct ova *p)
 {
     bool only_sha1 = p->manifest.n > 0;
 
-    for (size_t i = 0; i < p->base.n_disks; i++)
-        if (p->member_of[i] == OVA_NONE)
-            return vml_fail(err, VML_EDATA, "ovf/href",
-                            "the description names '%s', which is not in the package",
-                            p->base.disks[i].file);
     if (p->mf == OVA_NONE)
         vml_note(&p->base.notes, "manifest/none", "no manifest: nothing says what the bytes were");
     for (size_t i = 0; i < p->manifest.n; i++) {
@@ -253,5 +248,15 @@ int ova_all_known(struct ova *p, struct vml_error *err)
     if (only_sha1)
         vml_note(&p->base.notes, "manifest/sha1",
                  "the manifest has SHA-1 only, which no longer proves who made the bytes");
+}
+
+int ova_all_known(struct ova *p, struct vml_error *err)
+{
+    for (size_t i = 0; i < p->base.n_disks; i++)
+        if (p->member_of[i] == OVA_NONE)
+            return vml_fail(err, VML_EDATA, "ovf/href",
+                            "the description names '%s', which is not in the package",
+                            p->base.disks[i].file);
+    ova_note_manifest(p);
     return 0;
 }

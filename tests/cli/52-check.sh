@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check finds every fault of a file, and none in what qemu-img and vmlift write.
 . "$(dirname "$0")/../functions.sh"
-requires qemu-img python3 tar
+requires qemu-img python3 sha256sum tar
 
 python3 - <<'PY'
 import random
@@ -161,6 +161,68 @@ faults bad.vmdk vmdk/text-mode
 qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentSparse split.vmdk 1M
 clean split-s001.vmdk
 expect 4 vmdk/subformat "$VMLIFT" check split.vmdk
+
+# --- OVA -------------------------------------------------------------------------------------------
+
+run "$VMLIFT" convert in.raw one.ova
+clean one.ova
+# A byte of a grain: the manifest and the grain both tell.
+python3 damage.py one.ova bad.ova <<'PY'
+at = d.index(b"KDMV")
+d[at + 200000] ^= 0x20
+PY
+faults bad.ova manifest/mismatch vmdk/inflate
+# A package by hand: a disk that is hurt, one that is missing, one with another digest, a member that
+# is there twice, the description behind a disk, and with another size.
+mkdir hand
+cp v-dynamic.vhd hand/a.vhd
+python3 damage.py v-streamOptimized.vmdk hand/b.vmdk <<'PY'
+g = get("<512I", get("<I", get("<Q", len(d) - 1024 + 56)[0] * 512)[0] * 512)
+d[[v for v in g if v][1] * 512 + 3000] ^= 1
+PY
+cat >hand/vm.ovf <<'XML'
+<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData">
+  <References><File ovf:id="a" ovf:href="a.vhd" ovf:size="17"/><File ovf:id="b" ovf:href="b.vmdk"/>
+    <File ovf:id="c" ovf:href="c.vmdk"/></References>
+  <DiskSection><Info/><Disk ovf:diskId="d1" ovf:fileRef="a" ovf:capacity="73400320"/>
+    <Disk ovf:diskId="d2" ovf:fileRef="b" ovf:capacity="1048576"/>
+    <Disk ovf:diskId="d3" ovf:fileRef="c" ovf:capacity="1048576"/></DiskSection>
+  <VirtualSystem ovf:id="two"><Info/><VirtualHardwareSection><Info/>
+    <Item><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>6</rasd:ResourceType></Item>
+    <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d1</rasd:HostResource>
+      <rasd:InstanceID>2</rasd:InstanceID><rasd:Parent>1</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+    <Item><rasd:AddressOnParent>1</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d2</rasd:HostResource>
+      <rasd:InstanceID>3</rasd:InstanceID><rasd:Parent>1</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+    <Item><rasd:AddressOnParent>2</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d3</rasd:HostResource>
+      <rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>1</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+  </VirtualHardwareSection></VirtualSystem>
+</Envelope>
+XML
+(
+    cd hand
+    {
+        echo "SHA256(vm.ovf)= $(sha256sum <vm.ovf | cut -d ' ' -f 1)"
+        echo "SHA256(a.vhd)= $(sha256sum <b.vmdk | cut -d ' ' -f 1)"
+    } >vm.mf
+    tar cf ../hand.ova --format=ustar a.vhd vm.ovf vm.mf b.vmdk
+    tar rf ../hand.ova --format=ustar a.vhd
+)
+faults hand.ova ova/member-dup ovf/href manifest/mismatch manifest/missing-member vmdk/inflate
+for slug in ova/order ovf/size-differs ovf/capacity-differs; do
+    grep -q "^hand.ova: warning: .*\[$slug\]$" found.txt || fail "no warning $slug: $(cat found.txt)"
+done
+grep -q '^hand.ova: fault: b.vmdk: .*\[vmdk/inflate\]$' found.txt || fail "whose grain? $(cat found.txt)"
+# A description that cannot be read keeps no disk from being looked at.
+sed -i 's|</Envelope>||' hand/vm.ovf
+(cd hand && tar cf ../hand.ova --format=ustar vm.ovf vm.mf a.vhd b.vmdk)
+faults hand.ova xml/syntax manifest/mismatch manifest/mismatch vmdk/inflate
+(cd hand && tar cf ../hand.ova --format=ustar a.vhd b.vmdk)
+faults hand.ova ova/ovf vmdk/inflate
+# The archive is cut inside a member: there is nothing to list.
+head -c 1000000 one.ova >cut.ova
+faults cut.ova input/truncated
 
 # --- several, and what is none ---------------------------------------------------------------------
 
