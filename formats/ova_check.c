@@ -3,6 +3,7 @@
  *
  * Only the archive itself ends the check: without its list there are no members.  Without a
  * description whatever looks like a disk is taken for one. */
+#include <assert.h>
 #include <string.h>
 
 #include "findings.h"
@@ -168,6 +169,7 @@ static int check_disk(const struct check *c, const struct ova_member *m, const s
     if (vml_input_window(&in, c->p->in, m->name, m->off, m->size, err) < 0 ||
         probe(in, &f, err) < 0)
         return took(c, err);
+    assert(f != NULL); /* raw claims anything */
     if (f->check != NULL && f->check(in, tell_in_member, &to, err) < 0) {
         vml_error_prefix(err, "%s", m->name);
         if (took(c, err) < 0)
