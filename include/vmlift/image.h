@@ -178,7 +178,9 @@ int vml_format_find(const struct vml_format **out, const struct vml_format *cons
 int vml_image_probe(const struct vml_format **out, const struct vml_format *const *table,
                     struct vml_input *in, struct vml_error *err);
 /* Opens a disk in the format called `format`, or (NULL) the probed one.  Takes `in` over, also on
- * failure. Errors carry the input's name. */
+ * failure. Errors carry the input's name.  An `in` that is compressed as a whole is read front to
+ * back; the size of a raw disk in it is then counted by a pass of its own, on a pipe unknown. A
+ * fixed VHD in it is VML_EUNSUPPORTED image/compressed. */
 int vml_image_open(struct vml_reader **out, const struct vml_format *const *table,
                    struct vml_input *in, const char *format, struct vml_error *err);
 /* Where parents may come from: the files named by the user, child first, then its parent's parent;

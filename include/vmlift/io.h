@@ -35,6 +35,16 @@ int vml_input_stream(struct vml_input **out, struct vml_input *of, vml_tap *tap,
 typedef int vml_pull(void *arg, void *buf, size_t len, size_t *got, struct vml_error *err);
 int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, vml_pull *pull,
                        void *arg, struct vml_error *err);
+/* The arg of a callback becomes the input's own: drop(arg) is called when the input is freed. */
+void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg));
+/* "gzip", "xz", "zstd" or "bzip2" where the first bytes say that the whole of `in` is compressed,
+ * else NULL.  Only before the first read. */
+int vml_input_compression(struct vml_input *in, const char **kind, struct vml_error *err);
+/* What is inside `of`, front to back only.  size is what is known of it, or VML_SIZE_UNKNOWN; more
+ * than limit bytes are VML_EDATA input/bomb.  Also input/truncated, input/damaged (a checksum, or
+ * bytes behind the end), and input/nested: compressed twice.  Takes `of` over when it succeeds. */
+int vml_input_decompress(struct vml_input **out, struct vml_input *of, uint64_t size,
+                         uint64_t limit, struct vml_error *err);
 /* The file called `name` beside the file `in`: opened only beneath the folder that in's path names,
  * and through no symbolic link on the way (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
  * VML_EREFUSED input/outside for an absolute name, "..", a link or a URL; io/not-found;

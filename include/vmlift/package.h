@@ -72,8 +72,8 @@ struct vml_package_ops {
 
 struct vml_package;
 
-/* Opens a package or a lone disk in the format called `format`, or (NULL) the probed one.  Takes
- * `in` over, also on failure.  Errors carry the input's name. */
+/* Opens a package or a lone disk in the format called `format`, or (NULL) the probed one; `in` may
+ * be compressed.  Takes `in` over, also on failure.  Errors carry the input's name. */
 int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
                      struct vml_input *in, const char *format, struct vml_error *err);
 /* The same for a lone disk that has parents, which must outlive the package. A package's own disks
@@ -84,10 +84,14 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
 const char *
 vml_package_format(const struct vml_package *p); /* "ova", or the lone disk's "vmdk" .. */
 const struct vml_machine *vml_package_machine(const struct vml_package *p);
+/* Its disks can be had in any order and any number of times; else (a pipe; an OVA that is
+ * compressed as a whole) once, in the order of storage. */
+bool vml_package_can_seek(const struct vml_package *p);
 size_t vml_package_count(const struct vml_package *p);
 const struct vml_disk *vml_package_disk(const struct vml_package *p, size_t i);
 const struct vml_notes *vml_package_notes(const struct vml_package *p);
-/* Disk i, to be read in any order and any number of times. The reader is the caller's and must be
+/* Disk i, to be read in any order and any number of times; front to back only where it is
+ * compressed (can_seek of the reader).  The reader is the caller's and must be
  * freed before the package. A lone disk from a pipe can be had once. */
 int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
                        struct vml_error *err);

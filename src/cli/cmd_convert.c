@@ -24,7 +24,9 @@ static const struct opt opts[] = {
     { 0, "disk", "N", OPT_COUNT, offsetof(struct convert, disk),
       "take only disk N of a machine, counted from 1" },
     { 0, "size", "SIZE", OPT_SIZE, offsetof(struct convert, size),
-      "size of the disk, for -f raw from a pipe; the pipe must hold just as much" },
+      "size of the disk, for -f raw from a pipe, which must hold just as much; of a compressed "
+      "file "
+      "it saves the pass that counts" },
     OPT_COPY(convert),
     { 0 },
 };
@@ -36,8 +38,9 @@ static const struct opt_verb verb = {
     2,
     "Copies the disk or the machine in SRC to DST in another format. SRC may be an OVA; a format "
     "of "
-    "one disk takes an OVA of one disk, or the one that --disk names. A manifest is checked before "
-    "DST appears, and DST appears only when it is complete. \"-\" is standard input or output.",
+    "one disk takes an OVA of one disk, or the one that --disk names. SRC may be compressed with "
+    "gzip, xz, zstd or bzip2. A manifest is checked before DST appears, and DST appears only when "
+    "it is complete. \"-\" is standard input or output.",
     opts
 };
 
@@ -53,13 +56,26 @@ static int open_input(const struct convert *how, const char *path, struct vml_in
 {
     VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
     const struct vml_format *format = NULL;
+    const char *kind = NULL;
 
     if (how->from != NULL && format_named(&format, how->from, err) < 0)
         return -1;
     if (how->size != VML_SIZE_UNKNOWN && format != &vml_format_raw)
-        return vml_fail(err, VML_EUSAGE, "usage/size", "--size is for -f raw from a pipe");
+        return vml_fail(err, VML_EUSAGE, "usage/size", "--size is for -f raw");
     if (vml_input_open(&in, path, err) < 0)
         return -1;
+    if (how->size != VML_SIZE_UNKNOWN && vml_input_compression(in, &kind, err) < 0) {
+        vml_error_prefix(err, "%s", vml_input_name(in));
+        return -1;
+    }
+    if (kind != NULL) {
+        if (vml_input_decompress(out, in, how->size, VML_DISK_MAX, err) < 0) {
+            vml_error_prefix(err, "%s", vml_input_name(in));
+            return -1;
+        }
+        in = NULL;
+        return 0;
+    }
     if (how->size != VML_SIZE_UNKNOWN && vml_input_size(in) == VML_SIZE_UNKNOWN) {
         if (vml_input_callback(out, vml_input_name(in), how->size, pull, in, err) < 0)
             return -1;
@@ -247,7 +263,6 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
         target_options(&j->how->to, &subformat, &options, err) < 0 ||
         open_input(j->how, src, &j->pipe, &in, err) < 0)
         return -1;
-    j->seekable = vml_input_can_seek(in);
     if (target_open(&j->how->to, dst, &o, err) < 0) {
         vml_input_free(in);
         return -1;
@@ -255,6 +270,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
     if (vml_package_open_chain(&j->from, vml_formats, in, j->how->from, &parents, err) < 0 ||
         choose(j, src, to, err) < 0)
         return -1;
+    j->seekable = vml_package_can_seek(j->from);
     int rc = copy_all(j, to, &o, subformat, options, err);
     out_notes(input_named(src), vml_package_notes(j->from));
     out_notes(input_named(src), &j->notes);

@@ -72,14 +72,13 @@ static json_t *notes_of(const struct vml_notes *notes)
     return array;
 }
 
-/* Disk i as text, and as members of *v. */
-static int tell_disk(struct vml_package *p, size_t i, bool json, json_t **v, struct vml_error *err)
+/* A disk as text, and as members of *v. */
+static int tell_disk(struct vml_reader *r, bool json, json_t **v, struct vml_error *err)
 {
-    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
     uint64_t data;
     char buf[32];
 
-    if (vml_package_reader(p, i, &r, err) < 0 || data_size(r, &data, err) < 0)
+    if (data_size(r, &data, err) < 0)
         return -1;
     if (json) {
         *v = json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o}", "format", r->format, "subformat",
@@ -145,16 +144,28 @@ static int tell_lone(struct vml_package *p, const char *path, bool json, json_t 
                      struct vml_error *err)
 {
     VML_AUTO(json_freep) json_t *disk = NULL;
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
 
     if (!json)
         out_line(stdout, "%-14s %s", "path:", path);
-    if (tell_disk(p, 0, json, &disk, err) < 0)
+    if (vml_package_reader(p, 0, &r, err) < 0 || tell_disk(r, json, &disk, err) < 0)
         return -1;
     if (json) {
         *v = json_pack("{s:o}", "path", json_text(path));
         json_object_update(*v, disk);
     }
     return 0;
+}
+
+/* In the machine's order where that can be; an OVA that is compressed gives its disks as they are
+ * stored. *i is SIZE_MAX before the first; *r is NULL at the end. */
+static int next_disk(struct vml_package *p, size_t *i, struct vml_reader **r, struct vml_error *err)
+{
+    if (!vml_package_can_seek(p))
+        return vml_package_next(p, i, r, err);
+    *r = NULL;
+    ++*i;
+    return *i < vml_package_count(p) ? vml_package_reader(p, *i, r, err) : 0;
 }
 
 static int tell_machine(struct vml_package *p, const char *path, bool json, json_t **v,
@@ -168,12 +179,18 @@ static int tell_machine(struct vml_package *p, const char *path, bool json, json
         print_machine(vml_package_machine(p));
         print_notes(vml_package_notes(p));
     }
-    for (size_t i = 0; i < vml_package_count(p); i++) {
-        const char *file = vml_package_disk(p, i)->file;
+    for (size_t i = SIZE_MAX;;) {
+        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
         json_t *disk = NULL;
+
+        if (next_disk(p, &i, &r, err) < 0)
+            return -1;
+        if (r == NULL)
+            break;
+        const char *file = vml_package_disk(p, i)->file;
         if (!json)
             out_line(stdout, "disk %zu:        %s", i + 1, file);
-        if (tell_disk(p, i, json, &disk, err) < 0)
+        if (tell_disk(r, json, &disk, err) < 0)
             return -1;
         if (json) {
             json_object_set_new(disk, "file", json_text(file));

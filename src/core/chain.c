@@ -88,7 +88,7 @@ static int add_parent(struct chain *c, struct vml_error *err)
     if (find_parent(c, child, &in, err) < 0)
         return -1;
     c->in = in; /* the reader keeps it */
-    if (vml_image_open_alone(&c->layers[c->n], c->table, in, NULL, err) < 0)
+    if (vml_image_open_alone(&c->layers[c->n], c->table, in, NULL, true, err) < 0)
         return -1;
     c->n++;
     if (!c->layers[c->n - 1]->can_seek)
@@ -104,7 +104,7 @@ static int open_chain(struct vml_reader **out, const struct vml_format *const *t
     VML_AUTO(chain_clear)
     struct chain c = { .table = table, .parents = parents, .in = in };
 
-    if (vml_image_open_alone(&c.layers[0], table, in, format, err) < 0)
+    if (vml_image_open_alone(&c.layers[0], table, in, format, parents != NULL, err) < 0)
         return -1;
     c.n = 1;
     while (c.layers[c.n - 1]->parent_name != NULL && (parents == NULL || !parents->alone))

@@ -103,7 +103,19 @@ static const struct vml_writer_ops compare_ops = { .encode = compare_encode,
 int vml_compare(struct vml_reader *a, struct vml_reader *b, struct vml_copy *c, uint64_t *first,
                 struct vml_error *err)
 {
-    struct compare w = {
+    struct vml_reader *swapped = a;
+    struct compare w;
+    int rc;
+
+    if (!b->can_seek) { /* one of them may be read front to back */
+        a = b;
+        b = swapped;
+    }
+    if (!b->can_seek)
+        return vml_fail(err, VML_EUNSUPPORTED, "compare/needs-seek",
+                        "%s and %s can both be read front to back only: unpack one of them",
+                        a->name, b->name);
+    w = (struct compare){
         .base = { .ops = &compare_ops,
                   .name = b->name,
                   .unit = b->unit,
@@ -111,9 +123,7 @@ int vml_compare(struct vml_reader *a, struct vml_reader *b, struct vml_copy *c, 
         .other = b,
         .first = VML_SIZE_UNKNOWN,
     };
-    int rc;
-
-    assert(a->can_seek && b->can_seek);
+    assert(a->size != VML_SIZE_UNKNOWN);
     rc = vml_copy(a, &w.base, c, err);
     *first = atomic_load(&w.first);
     return *first != VML_SIZE_UNKNOWN ? 0 : rc;

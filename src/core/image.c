@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/chain.h"
+#include "core/compressed.h"
 #include "core/create.h"
 
 /* --- which format --------------------------------------------------------------------------- */
@@ -82,8 +83,8 @@ static int refuse_foreign(struct vml_input *in, struct vml_error *err)
     return 0;
 }
 
-int vml_image_probe(const struct vml_format **out, const struct vml_format *const *table,
-                    struct vml_input *in, struct vml_error *err)
+int vml_image_probe_raw(const struct vml_format **out, const struct vml_format *const *table,
+                        struct vml_input *in, bool any_raw, struct vml_error *err)
 {
     const struct vml_format *best = NULL;
     int most = 0;
@@ -107,12 +108,18 @@ int vml_image_probe(const struct vml_format **out, const struct vml_format *cons
     /* Only raw is left, which claims anything by 1. */
     if (refuse_foreign(in, err) < 0)
         return -1;
-    if (!vml_input_can_seek(in))
+    if (!any_raw && !vml_input_can_seek(in))
         return vml_fail(err, VML_EUNSUPPORTED, "image/raw-pipe",
                         "no format known by its head; on a pipe a raw disk cannot be told from a "
                         "fixed VHD, whose only mark is at its end: say -f raw, or give a file");
     *out = best;
     return 0;
+}
+
+int vml_image_probe(const struct vml_format **out, const struct vml_format *const *table,
+                    struct vml_input *in, struct vml_error *err)
+{
+    return vml_image_probe_raw(out, table, in, false, err);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -121,7 +128,6 @@ static int reader_named(struct vml_reader **out, const struct vml_format *f, str
                         struct vml_error *err)
 {
     char *name = strdup(vml_input_name(*in));
-    uint64_t stored = vml_input_size(*in);
 
     if (name == NULL)
         return vml_fail_nomem(err);
@@ -136,29 +142,41 @@ static int reader_named(struct vml_reader **out, const struct vml_format *f, str
     }
     *in = NULL;
     (*out)->name = name;
-    (*out)->stored_size = stored;
     assert((*out)->unit >= 512 && ((*out)->unit & ((*out)->unit - 1)) == 0);
     return 0;
 }
 
+/* What the input holds, as it stands or (packed) compressed as a whole. */
+static int find_format(const struct vml_format **f, const struct vml_format *const *table,
+                       struct vml_input **in, const char *name, bool packed, struct vml_error *err)
+{
+    const char *kind = NULL;
+
+    if (packed && vml_input_compression(*in, &kind, err) < 0)
+        return -1;
+    if (kind != NULL)
+        return vml_compressed_open(in, f, table, name, err);
+    return name != NULL ? vml_format_find(f, table, name, err)
+                        : vml_image_probe(f, table, *in, err);
+}
+
 int vml_image_open_alone(struct vml_reader **out, const struct vml_format *const *table,
-                         struct vml_input *in, const char *format, struct vml_error *err)
+                         struct vml_input *in, const char *format, bool packed,
+                         struct vml_error *err)
 {
     VML_AUTO(vml_input_freep) struct vml_input *owned = in;
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
-    const struct vml_format *f;
-    int rc;
+    const struct vml_format *f = NULL;
+    uint64_t stored = vml_input_size(in);
 
-    rc = format != NULL ? vml_format_find(&f, table, format, err)
-                        : vml_image_probe(&f, table, owned, err);
-    if (rc == 0)
-        rc = reader_named(&r, f, &owned, err);
-    if (rc < 0) {
+    if (find_format(&f, table, &owned, format, packed, err) < 0 ||
+        reader_named(&r, f, &owned, err) < 0) {
         if (err->code != VML_EINTERRUPTED)
-            vml_error_prefix(err, "%s", vml_input_name(in));
+            vml_error_prefix(err, "%s", vml_input_name(owned));
         return -1;
     }
     assert(r != NULL);
+    r->stored_size = stored;
     if (r->size != VML_SIZE_UNKNOWN && (r->size == 0 || r->size > VML_DISK_MAX))
         return vml_fail(err, VML_EDATA, "image/size", "%s: a disk of %llu bytes; from 1 to %llu",
                         r->name, (unsigned long long)r->size, (unsigned long long)VML_DISK_MAX);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/chain.h"
+#include "core/compressed.h"
 #include "core/create.h"
 
 struct vml_package {
@@ -15,7 +16,9 @@ struct vml_package {
     const struct vml_format *const *table;
     struct vml_parents parents;        /* of a lone disk */
     char *name;                        /* of the input, for errors */
-    bool can_seek;                     /* the input does */
+    bool can_seek;                     /* the input does: a lone disk can be had again */
+    bool packed;                       /* the input is compressed as a whole */
+    bool asked;                        /* the format was named, not probed */
     struct vml_package_reader *reader; /* of a package format; else NULL, and: */
     struct vml_input *in;              /* the lone disk's, kept where it can seek */
     struct vml_reader *lone;           /* opened, and not yet handed out */
@@ -49,7 +52,9 @@ static int open_lone_disk(struct vml_package *p, struct vml_reader **out, struct
 
     if (named(p, vml_input_window(&window, p->in, p->name, 0, vml_input_size(p->in), err), err) < 0)
         return -1;
-    return vml_image_open_chain(out, p->table, window, p->format->name, &p->parents, err);
+    /* raw in compressed data is found again: with its end in view, which was not looked at yet */
+    return vml_image_open_chain(out, p->table, window,
+                                p->packed && !p->asked ? NULL : p->format->name, &p->parents, err);
 }
 
 /* An input that can seek stays here, and every reader gets a window of it. */
@@ -81,8 +86,30 @@ static int open_lone(struct vml_package *p, struct vml_input **in, struct vml_er
 static int find_format(struct vml_package *p, struct vml_input *in, const char *format,
                        struct vml_error *err)
 {
-    return format != NULL ? vml_format_find(&p->format, p->table, format, err)
-                          : vml_image_probe(&p->format, p->table, in, err);
+    return format != NULL
+               ? vml_format_find(&p->format, p->table, format, err)
+               : vml_image_probe_raw(&p->format, p->table, in, p->packed && p->can_seek, err);
+}
+
+/* What is compressed is a package from a pipe, or a lone disk, which opens itself. */
+static int unpack(struct vml_package *p, struct vml_input **in, const char *format,
+                  struct vml_error *err)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *inside = NULL;
+
+    if (p->can_seek) {
+        if (vml_compressed_look(&inside, *in, err) < 0 || find_format(p, inside, format, err) < 0)
+            return -1;
+        if (p->format->package == NULL)
+            return 0;
+        vml_input_freep(&inside);
+    }
+    if (vml_input_decompress(&inside, *in, VML_SIZE_UNKNOWN, VML_DISK_MAX, err) < 0)
+        return -1;
+    *in = inside;
+    inside = NULL;
+    p->can_seek = false;
+    return find_format(p, *in, format, err);
 }
 
 int vml_package_open_chain(struct vml_package **out, const struct vml_format *const *table,
@@ -91,6 +118,7 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
 {
     VML_AUTO(vml_input_freep) struct vml_input *owned = in;
     VML_AUTO(vml_package_freep) struct vml_package *p = calloc(1, sizeof *p);
+    const char *kind;
 
     if (p == NULL || (p->name = strdup(vml_input_name(in))) == NULL)
         return vml_fail_nomem(err);
@@ -98,7 +126,12 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
     p->parents = *parents;
     p->can_seek = vml_input_can_seek(in);
     p->last = SIZE_MAX;
-    if (named(p, find_format(p, in, format, err), err) < 0)
+    if (named(p, vml_input_compression(in, &kind, err), err) < 0)
+        return -1;
+    p->packed = kind != NULL;
+    p->asked = format != NULL;
+    if (named(p, p->packed ? unpack(p, &owned, format, err) : find_format(p, in, format, err),
+              err) < 0)
         return -1;
     if (p->format->package == NULL) {
         if (open_lone(p, &owned, err) < 0)
@@ -108,7 +141,7 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
                         "%s: is given as a parent, but the disks of %s can have none",
                         parents->files[0], p->name);
     } else {
-        if (named(p, p->format->package->open(&p->reader, in, err), err) < 0)
+        if (named(p, p->format->package->open(&p->reader, owned, err), err) < 0)
             return -1;
         owned = NULL;
     }
@@ -155,6 +188,11 @@ const char *vml_package_format(const struct vml_package *p)
 const struct vml_machine *vml_package_machine(const struct vml_package *p)
 {
     return p->reader != NULL ? &p->reader->machine : &p->machine;
+}
+
+bool vml_package_can_seek(const struct vml_package *p)
+{
+    return p->can_seek;
 }
 
 size_t vml_package_count(const struct vml_package *p)
@@ -213,6 +251,50 @@ static int check_capacity(struct vml_package *p, size_t i, struct vml_reader **o
     return 0;
 }
 
+static int sized_pull(void *arg, void *buf, size_t len, size_t *got, struct vml_error *err)
+{
+    return vml_input_read(arg, buf, len, got, err);
+}
+
+static void sized_free(void *arg)
+{
+    vml_input_free(arg);
+}
+
+/* What the disk is.  Bytes that pass once do not show their end, where a fixed VHD has its mark;
+ * there the description's number of bytes is what makes a raw disk one (check_capacity). */
+static int find_member_format(struct vml_package *p, size_t i, struct vml_input *in,
+                              const struct vml_format **f, struct vml_error *err)
+{
+    bool said = vml_package_disk(p, i)->capacity != VML_SIZE_UNKNOWN;
+
+    if (vml_image_probe_raw(f, p->table, in, said, err) == 0)
+        return 0;
+    vml_error_prefix(err, "%s", vml_input_name(in));
+    return -1;
+}
+
+/* Takes `in` over, also on failure. */
+static int open_member(struct vml_package *p, size_t i, struct vml_input *in,
+                       struct vml_reader **out, struct vml_error *err)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *owned = in;
+    const struct vml_format *f = NULL;
+    struct vml_input *sized;
+
+    if (find_member_format(p, i, in, &f, err) < 0)
+        return -1;
+    if (strcmp(f->name, "raw") == 0 && vml_input_size(in) == VML_SIZE_UNKNOWN) {
+        if (vml_input_callback(&sized, vml_input_name(in), vml_package_disk(p, i)->capacity,
+                               sized_pull, in, err) < 0)
+            return -1;
+        vml_input_on_free(sized, sized_free);
+        in = sized;
+    }
+    owned = NULL;
+    return vml_image_open_member(out, p->table, in, f->name, err);
+}
+
 int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
                        struct vml_error *err)
 {
@@ -222,7 +304,7 @@ int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
     if (p->reader == NULL)
         return lone_reader(p, out, err);
     if (named(p, p->reader->ops->disk(p->reader, i, false, &in, err), err) < 0 ||
-        vml_image_open_member(out, p->table, in, NULL, err) < 0)
+        open_member(p, i, in, out, err) < 0)
         return -1;
     return check_capacity(p, i, out, err);
 }
@@ -245,11 +327,13 @@ static int open_once(struct vml_package *p, size_t i, struct vml_reader **out,
     struct vml_input *stream;
     const struct vml_format *f;
 
-    if (named(p, p->reader->ops->disk(p->reader, i, false, &window, err), err) < 0)
+    if (named(p, p->reader->ops->disk(p->reader, i, false, &window, err), err) < 0 ||
+        find_member_format(p, i, window, &f, err) < 0)
         return -1;
-    if (vml_image_probe(&f, p->table, window, err) < 0) {
-        vml_error_prefix(err, "%s", vml_input_name(window));
-        return -1;
+    if (!vml_input_can_seek(window)) {
+        if (named(p, p->reader->ops->disk(p->reader, i, true, &stream, err), err) < 0)
+            return -1;
+        return open_member(p, i, stream, out, err);
     }
     if (reads_pipes(f)) {
         if (named(p, p->reader->ops->disk(p->reader, i, true, &stream, err), err) < 0)
@@ -278,7 +362,7 @@ static int next_reader(struct vml_package *p, struct vml_reader **out, struct vm
         return open_once(p, p->last, out, err);
     if (named(p, p->reader->ops->disk(p->reader, p->last, true, &in, err), err) < 0)
         return -1;
-    return vml_image_open_member(out, p->table, in, NULL, err);
+    return open_member(p, p->last, in, out, err);
 }
 
 int vml_package_next(struct vml_package *p, size_t *i, struct vml_reader **out,

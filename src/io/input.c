@@ -36,6 +36,7 @@ struct vml_input {
     vml_tap *tap;         /* stream */
     vml_pull *pull;       /* callback */
     void *arg;            /* of tap or pull */
+    void (*drop)(void *); /* frees arg; may be NULL */
     uint8_t *head;        /* what peek took from a pipe, handed out by read first */
     size_t head_len, head_pos;
 };
@@ -275,6 +276,12 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
     return 0;
 }
 
+void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg))
+{
+    assert(in->pull != NULL && in->drop == NULL);
+    in->drop = drop;
+}
+
 /* --- opening, and what all kinds share ------------------------------------------------------ */
 
 /* Whether fd is something to read a disk from, and how. */
@@ -421,6 +428,8 @@ void vml_input_free(struct vml_input *in)
         return;
     if (in->fd >= 0)
         close(in->fd);
+    if (in->drop != NULL)
+        in->drop(in->arg);
     free(in->head);
     free(in->name);
     free(in);
