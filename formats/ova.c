@@ -242,6 +242,26 @@ static int passed(const struct ova *p, size_t i, struct vml_error *err)
                     p->base.disks[i].file);
 }
 
+static int open_on_pipe(struct ova *p, struct ova_member *m, const char *name, bool once,
+                        struct vml_input **in, struct vml_error *err)
+{
+    (void)once;
+    p->taken = true;
+    return vml_input_callback(in, name, m->size, read_current, p, err);
+}
+
+static int next_on_pipe(struct ova *p, struct ova_member **m, struct vml_error *err)
+{
+    *m = NULL;
+    if (p->archive == NULL)
+        return 0;
+    if (advance(p, err) < 0)
+        return -1;
+    if (p->archive != NULL)
+        *m = &p->members[p->current];
+    return 0;
+}
+
 static int disk_on_pipe(struct ova *p, size_t i, bool once, const char *name, struct vml_input **in,
                         struct vml_error *err)
 {
@@ -253,15 +273,15 @@ static int disk_on_pipe(struct ova *p, size_t i, bool once, const char *name, st
     while (p->archive != NULL && p->member_of[i] == OVA_NONE)
         if (advance(p, err) < 0)
             return -1;
-    p->taken = true;
-    return vml_input_callback(in, name, p->members[p->current].size, read_current, p, err);
+    p->ahead = false;
+    if (ova_in_parts(p, i))
+        return ova_parts_open(in, p, i, name, once, open_on_pipe, next_on_pipe, err);
+    return open_on_pipe(p, &p->members[p->current], name, once, in, err);
 }
 
-static int disk_in_file(struct ova *p, size_t i, bool once, const char *name, struct vml_input **in,
-                        struct vml_error *err)
+static int open_in_file(struct ova *p, struct ova_member *m, const char *name, bool once,
+                        struct vml_input **in, struct vml_error *err)
 {
-    struct ova_member *m = &p->members[p->member_of[i]];
-
     if (!once)
         return vml_input_window(in, p->in, name, m->off, m->size, err);
     if (m->window == NULL && vml_input_window(&m->window, p->in, name, m->off, m->size, err) < 0)
@@ -270,6 +290,14 @@ static int disk_in_file(struct ova *p, size_t i, bool once, const char *name, st
     if (manifest_sums_begin(&m->sums, manifest_wants(&p->manifest, m->name), err) < 0)
         return -1;
     return vml_input_stream(in, m->window, manifest_sums_tap, &m->sums, err);
+}
+
+static int disk_in_file(struct ova *p, size_t i, bool once, const char *name, struct vml_input **in,
+                        struct vml_error *err)
+{
+    if (ova_in_parts(p, i))
+        return ova_parts_open(in, p, i, name, once, open_in_file, NULL, err);
+    return open_in_file(p, &p->members[p->member_of[i]], name, once, in, err);
 }
 
 static int reader_disk(struct vml_package_reader *base, size_t i, bool once, struct vml_input **in,
@@ -294,8 +322,9 @@ static int reader_next(struct vml_package_reader *base, size_t *i, struct vml_er
     *i = OVA_NONE;
     if (on_pipe(p)) {
         while (p->archive != NULL && *i == OVA_NONE) {
-            if (advance(p, err) < 0)
+            if (!p->ahead && advance(p, err) < 0)
                 return -1;
+            p->ahead = false;
             *i = p->archive != NULL ? disk_in(p, p->current) : OVA_NONE;
         }
         return 0;
@@ -343,8 +372,8 @@ static int reader_verify(struct vml_package_reader *base, struct vml_error *err)
         return 0;
     if (ova_check_listed(p, p->ovf, err) < 0)
         return -1;
-    for (size_t i = 0; i < base->n_disks; i++)
-        if (ova_check_listed(p, p->member_of[i], err) < 0)
+    for (size_t i = 0; i < p->n; i++)
+        if (p->members[i].disk != OVA_NONE && ova_check_listed(p, i, err) < 0)
             return -1;
     for (size_t i = 0; i < p->manifest.n; i++)
         if (ova_check_line(p, &p->manifest.lines[i], err) < 0)

@@ -16,6 +16,7 @@ struct ova_member {
     bool begun; /* the sums were */
     struct manifest_sums sums;
     struct vml_input *window; /* under a stream that digests */
+    size_t disk, chunk;       /* that it is of; OVA_NONE: of none */
 };
 
 struct ova {
@@ -27,13 +28,14 @@ struct ova {
     char *text;     /* of the OVF, until it was parsed */
     size_t text_len;
     struct ovf description;
-    size_t *member_of; /* disk */
+    size_t *member_of; /* disk; the first of its chunks */
     struct manifest manifest;
     uint8_t *step;
     /* a pipe: */
     struct vml_archive *archive; /* NULL once everything has passed */
     size_t current;              /* the member that is passing; OVA_NONE before the first */
     bool taken;                  /* and was given to someone as a disk */
+    bool ahead;                  /* it was met by who looked for another chunk */
 };
 
 /* The next member of the archive, its name checked against the others; a description or a manifest
@@ -45,6 +47,18 @@ int ova_parse_description(struct ova *p, struct vml_error *err);
 int ova_match_disk(struct ova *p, size_t m, struct vml_error *err);
 /* When the last member was met: is a disk missing, is there anything to note? */
 int ova_all_known(struct ova *p, struct vml_error *err);
+/* The member with a chunk of a disk; NULL where there is none (yet). */
+struct ova_member *ova_find_chunk(const struct ova *p, size_t disk, size_t chunk);
+
+/* ova_parts.c: a disk that is compressed, or stored in chunks, front to back only. */
+bool ova_in_parts(const struct ova *p, size_t disk);
+/* Of each chunk in turn, p's own: the bytes of member m, to be freed. */
+typedef int ova_open_member(struct ova *p, struct ova_member *m, const char *name, bool once,
+                            struct vml_input **in, struct vml_error *err);
+/* On a pipe: to the next member, which is *m, or NULL. */
+typedef int ova_next_on_pipe(struct ova *p, struct ova_member **m, struct vml_error *err);
+int ova_parts_open(struct vml_input **in, struct ova *p, size_t disk, const char *name, bool once,
+                   ova_open_member *open, ova_next_on_pipe *next, struct vml_error *err);
 /* The notes that the order of members and the manifest's lines ask for. */
 void ova_note_order(struct ova *p);
 void ova_note_manifest(struct ova *p);

@@ -14,7 +14,6 @@ struct check {
     struct ova *p;
     bool manifest; /* was read whole */
     bool described;
-    bool chunked; /* members are pieces of disks, not disks */
 };
 
 /* A fault, or, of what is well-formed and unknown, a warning.  -1: neither. */
@@ -60,10 +59,8 @@ static int check_description(struct check *c, struct vml_error *err)
     ova_note_order(p);
     if (p->text == NULL) /* it could not be read, which is told */
         return 0;
-    if (ova_parse_description(p, err) < 0) {
-        c->chunked = strcmp(err->slug, "ovf/chunked") == 0;
+    if (ova_parse_description(p, err) < 0)
         return took(c, err);
-    }
     c->described = true;
     for (size_t i = 0; i < p->n; i++)
         if (ova_match_disk(p, i, err) < 0)
@@ -182,20 +179,26 @@ static int check_disk(const struct check *c, const struct ova_member *m, const s
     return 0;
 }
 
-static int check_disks(const struct check *c, struct vml_error *err)
+static int check_disks(struct check *c, struct vml_error *err)
 {
     const struct ova *p = c->p;
 
     for (size_t m = 0; m < p->n; m++) {
         const struct vml_disk *d = NULL;
+        bool in_parts = false;
 
         if (m == p->ovf || m == p->mf)
             continue;
         for (size_t i = 0; i < p->base.n_disks; i++)
-            if (p->member_of[i] == m)
+            if (p->member_of[i] == m) {
                 d = &p->base.disks[i];
-        if ((d != NULL || (!c->described && !c->chunked)) &&
-            check_disk(c, &p->members[m], d, err) < 0)
+                in_parts = ova_in_parts(p, i);
+            }
+        if (in_parts)
+            findings_add(&c->to, VML_NOTE, "check/nothing",
+                         "'%s' is compressed or stored in chunks: its digest alone is looked at",
+                         d->file);
+        else if ((d != NULL || !c->described) && check_disk(c, &p->members[m], d, err) < 0)
             return -1;
     }
     return 0;

@@ -74,6 +74,7 @@ static int add_member(struct ova *p, const struct vml_member *found, struct vml_
         return vml_fail_nomem(err);
     m->size = found->size;
     m->off = found->off;
+    m->disk = OVA_NONE;
     p->n++;
     return 0;
 }
@@ -198,28 +199,95 @@ int ova_parse_description(struct ova *p, struct vml_error *err)
     return 0;
 }
 
+/* Does the member hold a chunk of the file that href means?  "href.000000012" */
+static bool names_chunk(const char *href, const char *member, size_t *chunk)
+{
+    size_t len = strlen(member), n = 0;
+    char whole[1024];
+
+    if (len <= 10 || len - 10 >= sizeof whole || member[len - 10] != '.')
+        return false;
+    for (const char *p = member + len - 9; *p != '\0'; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        n = 10 * n + (size_t)(*p - '0');
+    }
+    memcpy(whole, member, len - 10);
+    whole[len - 10] = '\0';
+    *chunk = n;
+    return names(href, whole);
+}
+
+static int found_disk(struct ova *p, size_t i, struct ova_member *m, struct vml_error *err)
+{
+    struct vml_disk *d = &p->base.disks[i];
+    uint64_t said = p->description.disks[i].file_size;
+
+    free(d->file);
+    d->file = strdup(m->name);
+    if (d->file == NULL)
+        return vml_fail_nomem(err);
+    d->stored_size = m->size;
+    if (said != VML_SIZE_UNKNOWN && said != m->size)
+        vml_note(&p->base.notes, "ovf/size-differs",
+                 "'%s' has %llu bytes, where the description says %llu", m->name,
+                 (unsigned long long)m->size, (unsigned long long)said);
+    return 0;
+}
+
 int ova_match_disk(struct ova *p, size_t m, struct vml_error *err)
 {
-    const struct ova_member *member = &p->members[m];
+    struct ova_member *member = &p->members[m];
 
-    for (size_t i = 0; i < p->base.n_disks; i++) {
-        struct vml_disk *d = &p->base.disks[i];
-        uint64_t said = p->description.disks[i].file_size;
+    for (size_t i = 0; i < p->base.n_disks && member->disk == OVA_NONE; i++) {
+        const struct ovf_disk *said = &p->description.disks[i];
+        const char *file = p->base.disks[i].file;
 
-        if (p->member_of[i] != OVA_NONE || !names(d->file, member->name))
+        if (said->chunk > 0 ? !names_chunk(file, member->name, &member->chunk)
+                            : p->member_of[i] != OVA_NONE || !names(file, member->name))
             continue;
-        p->member_of[i] = m;
-        free(d->file);
-        d->file = strdup(member->name);
-        if (d->file == NULL)
-            return vml_fail_nomem(err);
-        d->stored_size = member->size;
-        if (said != VML_SIZE_UNKNOWN && said != member->size)
-            vml_note(&p->base.notes, "ovf/size-differs",
-                     "'%s' has %llu bytes, where the description says %llu", member->name,
-                     (unsigned long long)member->size, (unsigned long long)said);
-        break;
+        member->disk = i;
+        if (member->chunk == 0)
+            p->member_of[i] = m;
+        if (said->chunk == 0)
+            return found_disk(p, i, member, err);
     }
+    return 0;
+}
+
+struct ova_member *ova_find_chunk(const struct ova *p, size_t disk, size_t chunk)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->members[i].disk == disk && p->members[i].chunk == chunk)
+            return &p->members[i];
+    return NULL;
+}
+
+/* From 0 without a gap, each full but the last, and as many bytes as the description says. */
+static int check_chunks(struct ova *p, size_t disk, struct vml_error *err)
+{
+    const struct ovf_disk *said = &p->description.disks[disk];
+    struct vml_disk *d = &p->base.disks[disk];
+    size_t there = 0, n = 0;
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        there += p->members[i].disk == disk;
+    for (const struct ova_member *m; (m = ova_find_chunk(p, disk, n)) != NULL; n++) {
+        total += m->size;
+        if (m->size > said->chunk || (m->size < said->chunk && n + 1 < there))
+            return vml_fail(err, VML_EDATA, "ovf/chunk",
+                            "'%s' has %llu bytes, where the description says %llu for each but "
+                            "the last",
+                            m->name, (unsigned long long)m->size, (unsigned long long)said->chunk);
+    }
+    if (n < there)
+        return vml_fail(err, VML_EDATA, "ovf/chunk", "'%s.%09zu' is missing", d->file, n);
+    if (said->file_size != VML_SIZE_UNKNOWN && total != said->file_size)
+        return vml_fail(err, VML_EDATA, "ovf/chunk",
+                        "the %zu chunks of '%s' have %llu bytes, where the description says %llu",
+                        n, d->file, (unsigned long long)total, (unsigned long long)said->file_size);
+    d->stored_size = total;
     return 0;
 }
 
@@ -252,11 +320,16 @@ void ova_note_manifest(struct ova *p)
 
 int ova_all_known(struct ova *p, struct vml_error *err)
 {
-    for (size_t i = 0; i < p->base.n_disks; i++)
+    for (size_t i = 0; i < p->base.n_disks; i++) {
+        bool chunks = p->description.disks[i].chunk > 0;
+
         if (p->member_of[i] == OVA_NONE)
-            return vml_fail(err, VML_EDATA, "ovf/href",
-                            "the description names '%s', which is not in the package",
-                            p->base.disks[i].file);
+            return vml_fail(err, VML_EDATA, chunks ? "ovf/chunk" : "ovf/href",
+                            "the description names '%s%s', which is not in the package",
+                            p->base.disks[i].file, chunks ? ".000000000" : "");
+        if (chunks && check_chunks(p, i, err) < 0)
+            return -1;
+    }
     ova_note_manifest(p);
     return 0;
 }

@@ -12,7 +12,9 @@
 struct ovf_disk {
     char *id, *href;
     uint64_t capacity;  /* VML_SIZE_UNKNOWN where it is not said */
-    uint64_t file_size; /* likewise */
+    uint64_t file_size; /* likewise; as stored, all chunks together */
+    bool gzip;          /* the file is compressed */
+    uint64_t chunk;     /* bytes in each file HREF.000000000 .. but the last; 0: one file */
 };
 struct ovf {
     struct vml_machine machine;
@@ -23,7 +25,7 @@ struct ovf {
 
 /* Refused: xml/dtd, xml/limit, xml/syntax; ovf/envelope, ovf/no-system, ovf/multi, ovf/no-disk,
  * ovf/ref, ovf/href, ovf/capacity; VML_EUNSUPPORTED ovf/empty-disk, ovf/parent, ovf/compressed,
- * ovf/chunked, ovf/encrypted, ovf/shared-file.  *out is to be cleared, also after a failure. */
+ * ovf/chunk, ovf/encrypted, ovf/shared-file.  *out is to be cleared, also after a failure. */
 int ovf_parse(struct ovf *out, const char *text, size_t len, struct vml_error *err);
 void ovf_clear(struct ovf *o);
 

@@ -94,7 +94,7 @@ static int read_file(const struct ovf_walk *w, const char *ref, struct ovf_disk 
                      struct vml_error *err)
 {
     const xmlNode *file;
-    const char *href, *compression, *size;
+    const char *href, *compression, *chunk, *size;
 
     if (find_file(w, ref, &file, err) < 0)
         return -1;
@@ -104,13 +104,16 @@ static int read_file(const struct ovf_walk *w, const char *ref, struct ovf_disk 
                         "file '%s': href '%s' is not a name inside the package", ref,
                         href != NULL ? href : "");
     compression = ovf_xml_attr(file, "compression");
-    if (compression != NULL && compression[0] != '\0' && strcasecmp(compression, "identity") != 0)
+    chunk = ovf_xml_attr(file, "chunkSize");
+    d->gzip = compression != NULL && strcasecmp(compression, "gzip") == 0;
+    if (!d->gzip && compression != NULL && compression[0] != '\0' &&
+        strcasecmp(compression, "identity") != 0)
         return vml_fail(err, VML_EUNSUPPORTED, "ovf/compressed",
                         "file '%s' is compressed with '%s'", href, compression);
-    if (ovf_xml_attr(file, "chunkSize") != NULL)
-        return vml_fail(err, VML_EUNSUPPORTED, "ovf/chunked",
-                        "file '%s' is split into chunks of %s bytes", href,
-                        ovf_xml_attr(file, "chunkSize"));
+    d->chunk = chunk != NULL ? ovf_number_or(chunk, 0) : 0;
+    if (chunk != NULL && d->chunk == 0)
+        return vml_fail(err, VML_EDATA, "ovf/chunk", "file '%s': chunks of '%s' bytes", href,
+                        chunk);
     size = ovf_xml_attr(file, "size");
     d->file_size = size != NULL ? ovf_number_or(size, VML_SIZE_UNKNOWN) : VML_SIZE_UNKNOWN;
     d->href = strdup(href);
