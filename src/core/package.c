@@ -317,6 +317,49 @@ static bool reads_pipes(const struct vml_format *f)
     return false;
 }
 
+/* Does the data stand in the file in the disk's order?  By the tables alone. */
+static int stored_in_order(struct vml_reader *r, bool *in_order, struct vml_error *err)
+{
+    struct vml_extent x;
+    uint64_t last = 0;
+
+    *in_order = true;
+    for (uint64_t off = 0; *in_order && off < r->size; off += x.len) {
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        if (vml_extent_at(r, off, &x, err) < 0) {
+            vml_error_prefix(err, "%s", r->name);
+            return -1;
+        }
+        if (x.kind != VML_DATA)
+            continue;
+        *in_order = x.at >= last;
+        last = x.at;
+    }
+    return 0;
+}
+
+/* The disk at random, if it cannot be read front to back though its format can: a streamOptimized
+ * VMDK whose grains were written as they came.  A stream would only meet that in the middle. */
+static int open_unordered(struct vml_package *p, size_t i, const struct vml_format *f,
+                          struct vml_reader **out, struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    struct vml_input *in;
+    bool in_order;
+
+    *out = NULL;
+    if (named(p, p->reader->ops->disk(p->reader, i, false, &in, err), err) < 0 ||
+        vml_image_open_member(&r, p->table, in, f->name, err) < 0 ||
+        stored_in_order(r, &in_order, err) < 0)
+        return -1;
+    if (!in_order) {
+        *out = r;
+        r = NULL;
+    }
+    return 0;
+}
+
 /* Front to back where the format can do that, so that the digests are taken on the way; else at
  * random, and vml_package_verify reads the disk once more.  What the disk is, is decided with its
  * end in view, where a fixed VHD has its mark. */
@@ -336,6 +379,10 @@ static int open_once(struct vml_package *p, size_t i, struct vml_reader **out,
         return open_member(p, i, stream, out, err);
     }
     if (reads_pipes(f)) {
+        if (open_unordered(p, i, f, out, err) < 0)
+            return -1;
+        if (*out != NULL)
+            return 0;
         if (named(p, p->reader->ops->disk(p->reader, i, true, &stream, err), err) < 0)
             return -1;
         if (vml_image_open_member(out, p->table, stream, f->name, err) == 0)

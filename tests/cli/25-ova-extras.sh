@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# OVAs whose disks are compressed or stored in chunks, made by gzip, split and tar.
+# OVAs whose disks are compressed, in chunks or out of order: made by gzip, split, tar and by hand.
 . "$(dirname "$0")/../functions.sh"
-requires tar sha256sum qemu-img gzip split
+requires tar sha256sum qemu-img gzip split python3
 
 mkdir parts
 cd parts
@@ -134,3 +134,32 @@ done
 describe 'ovf:href="one.vmdk" ovf:chunkSize="many"'
 pack two.vmdk
 bad 3 ovf/chunk
+
+# --- grains in any order ---------------------------------------------------------------------------
+
+"$VMLIFT" convert --force one.raw parts/swapped.vmdk
+python3 - parts/swapped.vmdk <<'PY'
+import struct, sys
+data = bytearray(open(sys.argv[1], 'rb').read())
+def span(sector):  # a grain: its marker, its bytes, filled up to whole sectors
+    return (12 + struct.unpack_from('<I', data, sector * 512 + 8)[0] + 511) // 512
+a = struct.unpack_from('<Q', data, 64)[0]
+b = a + span(a)
+assert span(a) == span(b), 'two grains of one length'
+first, second = data[a * 512:b * 512], data[b * 512:(2 * b - a) * 512]
+data[a * 512:(2 * b - a) * 512] = second + first
+assert data.count(struct.pack('<II', a, b)) == 1, 'one table'
+data = data.replace(struct.pack('<II', a, b), struct.pack('<II', b, a))
+open(sys.argv[1], 'wb').write(data)
+PY
+run qemu-img compare -f raw -F vmdk one.raw parts/swapped.vmdk
+describe 'ovf:href="swapped.vmdk"'
+pack swapped.vmdk two.vmdk
+run "$VMLIFT" convert --force --disk 1 in.ova got.raw
+same one.raw got.raw
+run "$VMLIFT" convert --force in.ova got.ova
+run "$VMLIFT" compare in.ova got.ova
+expect 4 vmdk/pipe-order "$VMLIFT" convert --disk 1 -O raw - out.raw < <(cat in.ova)
+sed -i "/swapped.vmdk/s/= ..../= 0000/" parts/vm.mf # it is checked all the same
+tar -cf in.ova -C parts vm.ovf vm.mf swapped.vmdk two.vmdk
+expect 3 manifest/mismatch "$VMLIFT" convert --disk 1 in.ova out.raw
