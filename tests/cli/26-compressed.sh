@@ -83,7 +83,7 @@ for kind in 'gzip gz 8' 'bzip2 bz2 5' 'zstd zst 4'; do
 done
 
 # zeroes shrink to a thousandth and less, and are a disk all the same
-truncate -s 1G zero.raw
+truncate -s 256M zero.raw
 xz -0 -T1 -c zero.raw >zero.raw.xz
 zstd -q -c zero.raw >zero.raw.zst
 run "$VMLIFT" convert zero.raw.xz zero.vmdk
