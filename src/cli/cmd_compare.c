@@ -2,6 +2,7 @@
 
 #include "out.h"
 #include "progress.h"
+#include "source.h"
 #include "target.h"
 #include "vmlift/package.h"
 
@@ -32,25 +33,6 @@ static const struct opt_verb verb = {
     "The parents that --parent names are of A; --follow-parents finds those of both.",
     opts
 };
-
-static int open_file(struct vml_package **out, const char *path, const char *from,
-                     const struct vml_parents *parents, struct vml_error *err)
-{
-    const struct vml_format *format = NULL;
-    struct vml_input *in = NULL;
-
-    if (from != NULL && format_named(&format, from, err) < 0)
-        return -1;
-    if (vml_input_open(&in, path, err) < 0)
-        return -1;
-    if (!vml_input_can_seek(in)) {
-        vml_fail(err, VML_EUNSUPPORTED, "input/needs-file", "%s: compare needs files, not a pipe",
-                 vml_input_name(in));
-        vml_input_free(in);
-        return -1;
-    }
-    return vml_package_open_chain(out, vml_formats, in, from, parents, err);
-}
 
 struct answer {
     size_t a_disks, b_disks; /* how many */
@@ -99,8 +81,8 @@ int cmd_compare(struct cli *cli, int argc, char **argv, struct vml_error *err)
         return rc < 0 ? -1 : 0;
     const struct vml_parents of_a = parents_named(&how.parents),
                              of_b = { .follow = how.parents.follow };
-    if (open_file(&a, cli->words[0], how.from, &of_a, err) < 0 ||
-        open_file(&b, cli->words[1], how.second, &of_b, err) < 0 ||
+    if (source_open(&a, cli->words[0], how.from, &of_a, "compare", NULL, err) < 0 ||
+        source_open(&b, cli->words[1], how.second, &of_b, "compare", NULL, err) < 0 ||
         compare_disks(&how, a, b, &answer, err) < 0)
         return -1;
     bool same = answer.a_disks == answer.b_disks && answer.disk == 0;

@@ -8,12 +8,14 @@
 
 struct hash {
     const char *from;
+    struct parents parents;
     bool tree, progress;
     unsigned threads, disk;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(hash),
+    OPT_PARENTS(hash),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct hash, disk),
       "only disk N of a machine, counted from 1" },
     { 0, "tree", NULL, OPT_FLAG, offsetof(struct hash, tree),
@@ -96,12 +98,13 @@ static int hash_disks(const struct hash *how, struct vml_package *p, bool seekab
 static int tell(const struct hash *how, const char *path, bool json, json_t **v,
                 struct vml_error *err)
 {
+    const struct vml_parents parents = parents_named(&how->parents);
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(json_freep) json_t *disks = json_array();
     bool seekable = false;
     size_t chosen;
 
-    if (source_open(&p, path, how->from, "hash", &seekable, err) < 0 ||
+    if (source_open(&p, path, how->from, &parents, "hash", &seekable, err) < 0 ||
         (how->disk > 0 && source_choose(p, path, how->disk, &chosen, err) < 0) ||
         hash_disks(how, p, seekable, path, json, disks, err) < 0)
         return -1;
@@ -138,9 +141,14 @@ static int tell_all(struct cli *cli, const struct hash *how, struct vml_error *e
     return status;
 }
 
+static void hash_clear(struct hash *how)
+{
+    opt_list_clear(&how->parents.files);
+}
+
 int cmd_hash(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct hash how = { 0 };
+    VML_AUTO(hash_clear) struct hash how = { 0 };
     json_t *v = NULL;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 

@@ -139,6 +139,8 @@ static int show_json(void *first, const struct run *run, struct vml_error *err)
 
 int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
+    /* what this file stores; what is its parent's is a hole in it */
+    const struct vml_parents alone = { .alone = true };
     struct map how = { 0 };
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
@@ -148,7 +150,7 @@ int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (source_open(&p, cli->words[0], how.from, "map", NULL, err) < 0 ||
+    if (source_open(&p, cli->words[0], how.from, &alone, "map", NULL, err) < 0 ||
         source_choose(p, cli->words[0], how.disk, &i, err) < 0 ||
         vml_package_reader(p, i, &r, err) < 0)
         return -1;

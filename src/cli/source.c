@@ -2,8 +2,9 @@
 
 #include "target.h"
 
-int source_open(struct vml_package **out, const char *path, const char *from, const char *verb,
-                bool *seekable, struct vml_error *err)
+int source_open(struct vml_package **out, const char *path, const char *from,
+                const struct vml_parents *parents, const char *verb, bool *seekable,
+                struct vml_error *err)
 {
     const struct vml_format *format = NULL;
     struct vml_input *in = NULL;
@@ -20,7 +21,7 @@ int source_open(struct vml_package **out, const char *path, const char *from, co
         vml_input_free(in);
         return -1;
     }
-    return vml_package_open(out, vml_formats, in, from, err);
+    return vml_package_open_chain(out, vml_formats, in, from, parents, err);
 }
 
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,

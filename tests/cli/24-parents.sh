@@ -31,6 +31,12 @@ done
 run "$VMLIFT" convert --parent vm/middle.vmdk --follow-parents vm/child.vmdk got.raw
 same want.raw got.raw
 run "$VMLIFT" compare --follow-parents vm/child.vmdk want.raw
+[ "$("$VMLIFT" hash --follow-parents vm/child.vmdk | cut -c1-64)" = "$(sha256sum <want.raw | cut -c1-64)" ] ||
+    fail "hash of a child over its parents"
+expect 4 image/parent "$VMLIFT" hash vm/child.vmdk
+# its own file's map, for which the parents need not be there
+mkdir orphan && cp vm/child.vmdk orphan/
+run "$VMLIFT" map orphan/child.vmdk
 run "$VMLIFT" compare --follow-parents want.raw vm/child.vmdk
 run "$VMLIFT" compare --parent vm/middle.vmdk --parent vm/base.vmdk vm/child.vmdk want.raw
 expect 1 "" "$VMLIFT" compare --follow-parents vm/child.vmdk vm/middle.vmdk
