@@ -10,18 +10,29 @@ extern "C" {
 
 enum vml_firmware { VML_FIRMWARE_UNKNOWN, VML_FIRMWARE_BIOS, VML_FIRMWARE_UEFI };
 
+#define VML_NICS_MAX 10u /* VMware's limit */
+
 /* What the description says of the machine; 0 or "" is "not said". */
 struct vml_machine {
     char name[128], os[128];
+    char hardware[32]; /* the family it was made for: "vmx-13", "virtualbox-2.2" */
     unsigned cpus;
     uint64_t memory; /* bytes */
     enum vml_firmware firmware;
     bool secure_boot;
+    struct vml_nic {
+        char network[64]; /* what it is connected to */
+        char model[24];   /* "E1000", "VmxNet3", as the description spells it */
+    } nics[VML_NICS_MAX];
+    unsigned n_nics;
 };
 
 /* What the description says of a disk. */
 struct vml_disk {
-    char *file;           /* the member's name, or the lone file's; owned by the package */
+    char *file;           /* the member's name, or the lone file's; owned by the package; NULL: the
+                             disk has no file, since it is to be created empty */
+    char controller[24];  /* what it hangs on, as the description spells it: "lsilogic",
+                             "VirtualSCSI", "vmware.sata.ahci", "IDE"; "" is "not said" */
     uint64_t capacity;    /* bytes; VML_SIZE_UNKNOWN where it is not said */
     uint64_t stored_size; /* of the member; VML_SIZE_UNKNOWN where it is not known */
 };
