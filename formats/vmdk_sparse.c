@@ -361,21 +361,36 @@ static int sparse_extent(struct vml_reader *r, uint64_t off, struct vml_extent *
     return 0;
 }
 
+static int sparse_fetch(struct vml_reader *r, struct vml_extent *x, struct vml_error *err)
+{
+    const struct sparse *s = (struct sparse *)r;
+
+    x->payload = malloc(x->stored);
+    if (x->payload == NULL)
+        return vml_fail_nomem(err);
+    x->payload_len = x->stored;
+    if (vml_input_pread(s->in, x->payload, x->stored, x->at, err) == 0)
+        return 0;
+    vml_extent_clear(x);
+    return -1;
+}
+
 static int sparse_load(struct vml_reader *r, const struct vml_extent *x, uint64_t off, size_t len,
                        void *buf, struct vml_error *err)
 {
     struct sparse *s = (struct sparse *)r;
-    VML_AUTO(vml_freep) void *stored = NULL;
+    struct vml_extent whole = *x;
+    int rc;
 
     if (x->stored == 0)
         return vml_input_pread(s->in, buf, len, x->at + (off - x->off), err);
-    stored = malloc(x->stored);
-    if (stored == NULL)
-        return vml_fail_nomem(err);
-    if (vml_input_pread(s->in, stored, x->stored, x->at, err) < 0)
+    if (x->payload == NULL && sparse_fetch(r, &whole, err) < 0)
         return -1;
-    return vmdk_grain_inflate(&s->h, vml_round_down(x->off, s->h.grain), stored, x->stored, off,
-                              len, buf, err);
+    rc = vmdk_grain_inflate(&s->h, vml_round_down(x->off, s->h.grain), whole.payload, x->stored,
+                            off, len, buf, err);
+    if (x->payload == NULL)
+        vml_extent_clear(&whole);
+    return rc;
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -394,6 +409,7 @@ static void sparse_free(struct vml_reader *r)
 static const struct vml_reader_ops sparse_ops = {
     .extent = sparse_extent,
     .load = sparse_load,
+    .fetch = sparse_fetch,
     .free = sparse_free,
 };
 
@@ -498,6 +514,7 @@ static int sparse_fill(struct sparse *s, bool piece, struct vml_error *err)
         vml_note(&s->r.notes, "vmdk/dirty", "was not closed by the program that wrote it last");
     s->r.size = s->h.size;
     s->r.unit = (s->h.flags & VMDK_COMPRESSED) != 0 ? s->h.grain : VMDK_SECTOR;
+    s->r.codec = (s->h.flags & VMDK_COMPRESSED) != 0 ? VML_CODEC_ZLIB : VML_CODEC_NONE;
     s->r.subformat = (s->h.flags & VMDK_COMPRESSED) != 0 ? "streamOptimized" : "monolithicSparse";
     return 0;
 }

@@ -499,6 +499,7 @@ static int stream_fill(struct stream *s, struct vml_error *err)
                         (unsigned long long)s->h.tables);
     s->r.size = s->h.size;
     s->r.unit = s->h.grain;
+    s->r.codec = VML_CODEC_ZLIB;
     if (s->h.dirty)
         vml_note(&s->r.notes, "vmdk/dirty", "was not closed by the program that wrote it last");
     return read_front(s, err);

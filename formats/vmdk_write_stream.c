@@ -7,7 +7,10 @@
  *
  * Only ever appended to, so it may go to a pipe.  Version 3, since ESXi finds 1 too old; every
  * grain holds 64 KiB, also the last, since AWS and 7-Zip refuse shorter ones; nothing follows the
- * end of the stream, since ovftool's digest ends there. */
+ * end of the stream, since ovftool's digest ends there.
+ *
+ * A grain that the source stores as a zlib stream of its own is put as it is stored, unless a level
+ * of deflate was asked for. */
 #include "vmdk.h"
 
 #include <stdlib.h>
@@ -30,21 +33,46 @@ struct stream {
 
 /* --- encode: grains into markers and zlib streams, any thread ------------------------------- */
 
+/* The marker and the padding of the grain whose stream of n bytes is where it belongs. */
+static void end_grain(struct vml_chunk *c, uint64_t off, size_t n)
+{
+    uint8_t *p = c->enc + c->enc_len;
+    size_t whole = (size_t)vml_round_up(VMDK_MARKER + n, VMDK_SECTOR);
+
+    put_le64(p, off / VMDK_SECTOR);
+    put_le32(p + 8, (uint32_t)n);
+    memset(p + VMDK_MARKER + n, 0, whole - VMDK_MARKER - n);
+    c->enc_len += whole;
+}
+
 static int encode_grain(const struct stream *s, struct vml_chunk *c, uint64_t off,
                         const uint8_t *grain, struct vml_error *err)
 {
-    uint8_t *p = c->enc + c->enc_len;
-    size_t n = 0, whole;
+    size_t n = 0;
 
-    if (vml_deflate(s->level, grain, VMDK_GRAIN, p + VMDK_MARKER, vml_deflate_bound(VMDK_GRAIN), &n,
-                    err) < 0)
+    if (vml_deflate(s->level, grain, VMDK_GRAIN, c->enc + c->enc_len + VMDK_MARKER,
+                    vml_deflate_bound(VMDK_GRAIN), &n, err) < 0)
         return -1;
-    put_le64(p, off / VMDK_SECTOR);
-    put_le32(p + 8, (uint32_t)n);
-    whole = (size_t)vml_round_up(VMDK_MARKER + n, VMDK_SECTOR);
-    memset(p + VMDK_MARKER + n, 0, whole - VMDK_MARKER - n);
-    c->enc_len += whole;
+    end_grain(c, off, n);
     return 0;
+}
+
+/* The stream that the source has of this grain, if it is none that deflate would do better than
+ * whatever the level: there is room for no larger one. */
+static bool pass_grain(struct vml_chunk *c, uint64_t off, size_t *next)
+{
+    const struct vml_stored *stored;
+
+    while (*next < c->n_stored && c->stored[*next].off < off)
+        ++*next;
+    if (*next == c->n_stored || c->stored[*next].off != off)
+        return false;
+    stored = &c->stored[*next];
+    if (stored->len > vml_deflate_bound(VMDK_GRAIN))
+        return false;
+    memcpy(c->enc + c->enc_len + VMDK_MARKER, stored->bytes, stored->len);
+    end_grain(c, off, stored->len);
+    return true;
 }
 
 /* The disk's end inside a grain: zeroes up to its own end. */
@@ -62,7 +90,7 @@ static int encode_tail(const struct stream *s, struct vml_chunk *c, uint64_t off
 static int stream_encode(struct vml_writer *w, struct vml_chunk *c, struct vml_error *err)
 {
     const struct stream *s = (struct stream *)w;
-    size_t room = VMDK_MARKER + vml_deflate_bound(VMDK_GRAIN) + VMDK_SECTOR;
+    size_t room = VMDK_MARKER + vml_deflate_bound(VMDK_GRAIN) + VMDK_SECTOR, next = 0;
 
     if (vml_chunk_reserve(c, (size_t)vml_div_up(c->len, VMDK_GRAIN) * room, err) < 0)
         return -1;
@@ -71,7 +99,7 @@ static int stream_encode(struct vml_writer *w, struct vml_chunk *c, struct vml_e
         size_t len = (size_t)vml_min_u64(VMDK_GRAIN, c->len - at);
         const uint8_t *grain = c->data + at;
 
-        if (vml_is_zero(grain, len))
+        if (vml_is_zero(grain, len) || pass_grain(c, c->off + at, &next))
             continue;
         if ((len == VMDK_GRAIN ? encode_grain(s, c, c->off + at, grain, err)
                                : encode_tail(s, c, c->off + at, grain, len, err)) < 0)
@@ -189,6 +217,7 @@ static int parse_level(struct stream *s, const struct vml_create *c, struct vml_
         return vml_fail(err, VML_EUSAGE, "image/option", "option 'level': %s is not from 1 to 9",
                         level);
     s->level = level[0] - '0';
+    s->w.codec = VML_CODEC_NONE; /* all grains get this level */
     return 0;
 }
 
@@ -218,6 +247,7 @@ int vmdk_stream_create(struct vml_writer **out, struct vml_output *o, const stru
                                 .subformat = "streamOptimized",
                                 .size = c->size,
                                 .unit = VMDK_GRAIN,
+                                .codec = VML_CODEC_ZLIB,
                                 .ordered = true };
     s->o = o;
     s->table = NO_TABLE;

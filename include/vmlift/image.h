@@ -37,6 +37,13 @@ struct vml_extent {
 };
 void vml_extent_clear(struct vml_extent *x);
 
+/* How a unit is stored, where each is stored by itself: what a reader and a writer that agree in
+ * this and in the unit hand on as it is. */
+enum vml_codec {
+    VML_CODEC_NONE, /* not so, or not known */
+    VML_CODEC_ZLIB, /* one zlib stream (RFC 1950) and nothing else */
+};
+
 struct vml_reader {
     const struct vml_reader_ops *ops;
     const char *format, *subformat; /* static: "vmdk", "streamOptimized" */
@@ -45,6 +52,7 @@ struct vml_reader {
     uint64_t stored_size;           /* of the file or member; VML_SIZE_UNKNOWN for a pipe */
     uint32_t unit;                  /* data is decoded in units of this many bytes: a power of two,
                                        at least 512; an extent of data starts at a multiple of it */
+    enum vml_codec codec;           /* of each unit of data; needs fetch where it can seek */
     bool can_seek;                  /* extent takes any offset, from any thread */
     struct vml_notes notes;
     /* A child disk's HOLEs are to be read from its parent.  A format fills these in and does not
@@ -66,10 +74,20 @@ struct vml_reader_ops {
      * With x->payload the bytes come from there.  Any part of a unit may be asked for. */
     int (*load)(struct vml_reader *r, const struct vml_extent *x, uint64_t off, size_t len,
                 void *buf, struct vml_error *err);
+    /* The stored bytes of the DATA extent x, which is of one unit, into x->payload, from where load
+     * then takes them.  Any thread.  Only of a seekable reader with a codec; else NULL. */
+    int (*fetch)(struct vml_reader *r, struct vml_extent *x, struct vml_error *err);
     /* After the last extent of a pipe (may be NULL): read to the end and check what stands there
      * (tables, footer).  The copy calls it before the writer's finish. */
     int (*end)(struct vml_reader *r, struct vml_error *err);
     void (*free)(struct vml_reader *r); /* r and its input; never fails */
+};
+
+/* A whole unit as the reader stores it. */
+struct vml_stored {
+    uint64_t off; /* of the unit in the disk */
+    const void *bytes;
+    size_t len;
 };
 
 /* What travels to a writer.  off is a multiple of the writer's unit, and so is len but at the
@@ -79,7 +97,11 @@ struct vml_chunk {
     enum vml_kind kind;  /* DATA: len is at most the copy's chunk size (vml_chunk_size), and not
                             all of it is zero; ZERO and HOLE may be of any length */
     const uint8_t *data; /* len bytes; NULL unless DATA */
-    uint8_t *enc;        /* for encode's result: the slot's own buffer, kept from chunk to chunk */
+    /* For encode only: units of this chunk, ascending, stored in the writer's codec.  They were
+     * decoded into data, so they are known to be whole and right.  Others may be missing. */
+    const struct vml_stored *stored;
+    size_t n_stored;
+    uint8_t *enc; /* for encode's result: the slot's own buffer, kept from chunk to chunk */
     size_t enc_len, enc_cap; /* (vml_chunk_reserve) */
     void *user;              /* encode may leave one word for put; not freed by anyone */
 };
@@ -89,9 +111,11 @@ int vml_chunk_reserve(struct vml_chunk *c, size_t cap, struct vml_error *err);
 struct vml_writer {
     const struct vml_writer_ops *ops;
     const char *format, *subformat;
-    char *name;    /* for errors; set and freed by core */
-    uint64_t size; /* of the disk; VML_SIZE_UNKNOWN where create took that */
-    uint32_t unit; /* power of two, at least 512 */
+    char *name;           /* for errors; set and freed by core */
+    uint64_t size;        /* of the disk; VML_SIZE_UNKNOWN where create took that */
+    uint32_t unit;        /* power of two, at least 512 */
+    enum vml_codec codec; /* encode takes units that are stored like this as they are; NONE: it
+                             looks at data alone */
     bool
         ordered; /* put sees chunks in ascending order, one at a time; else any order, any thread */
 };

@@ -7,7 +7,11 @@
  * ideal, where waiting for one's turn reached 61 to 81 %.
  *
  * A failure at ticket t ends the taking of tickets; what is under way below t still goes on, so
- * that the failure that lies first in the disk is the one reported, whatever the timing. */
+ * that the failure that lies first in the disk is the one reported, whatever the timing.
+ *
+ * Where reader and writer store the same unit in the same codec, load still decodes every unit, by
+ * which it is known to be right; encode gets the stored bytes beside, and need not make them again:
+ * deflate costs several times what all the rest does. */
 #include "vmlift/copy.h"
 
 #include <assert.h>
@@ -27,7 +31,10 @@ struct piece {
 
 struct slot {
     struct vml_chunk chunk;
-    uint8_t *buf; /* chunk size; made on first use */
+    uint8_t *buf; /* chunk size; made on first use, as are: */
+    struct vml_stored
+        *stored; /* one for each of the reader's units; only where they are passed on */
+    size_t n_stored;
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
     uint64_t ticket;
@@ -39,6 +46,7 @@ struct job {
     struct vml_writer *w;
     struct vml_copy *opts;
     uint32_t align, chunk_size;
+    bool pass_stored; /* the writer takes units as the reader stores them */
 
     pthread_mutex_t in;      /* the reader's extents, and the ticket that goes with them */
     uint64_t ticket;         /* the next one */
@@ -180,32 +188,60 @@ static int take_chunk(struct job *j, struct slot *s, struct vml_error *err)
 
 /* --- the work: parallel, pure --------------------------------------------------------------- */
 
+static int reserve_slot(const struct job *j, struct slot *s, struct vml_error *err)
+{
+    if (s->buf == NULL)
+        s->buf = malloc(j->chunk_size);
+    if (s->stored == NULL && j->pass_stored)
+        s->stored = calloc(j->chunk_size / j->r->unit, sizeof *s->stored);
+    return s->buf == NULL || (s->stored == NULL && j->pass_stored) ? vml_fail_nomem(err) : 0;
+}
+
+/* The bytes of a piece; of a whole unit also those that are stored, if the writer takes them. */
+static int load_piece(const struct job *j, struct slot *s, struct piece *p, struct vml_error *err)
+{
+    uint8_t *to = s->buf + (p->off - s->chunk.off);
+    bool pass = j->pass_stored && p->off % j->r->unit == 0 && p->len == j->r->unit;
+
+    if (p->x.kind != VML_DATA) {
+        memset(to, 0, p->len);
+        return 0;
+    }
+    if (pass && p->x.payload == NULL && j->r->ops->fetch(j->r, &p->x, err) < 0)
+        return reader_failed(j, err);
+    if (j->r->ops->load(j->r, &p->x, p->off, p->len, to, err) < 0)
+        return reader_failed(j, err);
+    if (pass)
+        s->stored[s->n_stored++] =
+            (struct vml_stored){ .off = p->off, .bytes = p->x.payload, .len = p->x.payload_len };
+    return 0;
+}
+
 static int work(struct job *j, struct slot *s, struct vml_error *err)
 {
     struct vml_chunk *c = &s->chunk;
 
     c->data = NULL;
     c->enc_len = 0;
+    s->n_stored = 0;
     if (c->kind != VML_DATA)
         return 0;
-    if (s->buf == NULL && (s->buf = malloc(j->chunk_size)) == NULL)
-        return vml_fail_nomem(err);
-    for (size_t i = 0; i < s->n_pieces; i++) {
-        const struct piece *p = &s->pieces[i];
-        uint8_t *to = s->buf + (p->off - c->off);
-
-        if (p->x.kind != VML_DATA)
-            memset(to, 0, p->len);
-        else if (j->r->ops->load(j->r, &p->x, p->off, p->len, to, err) < 0)
-            return reader_failed(j, err);
-    }
+    if (reserve_slot(j, s, err) < 0)
+        return -1;
+    for (size_t i = 0; i < s->n_pieces; i++)
+        if (load_piece(j, s, &s->pieces[i], err) < 0)
+            return -1;
     if (vml_is_zero(s->buf, c->len)) {
         c->kind = VML_ZERO;
         return 0;
     }
     c->data = s->buf;
+    c->stored = s->stored;
+    c->n_stored = s->n_stored;
     if (j->w->ops->encode != NULL && j->w->ops->encode(j->w, c, err) < 0)
         return writer_failed(j, err);
+    c->stored = NULL; /* the pieces, whose bytes these are, go before the chunk is put */
+    c->n_stored = 0;
     return 0;
 }
 
@@ -368,6 +404,7 @@ static void job_clear(struct job *j)
         clear_pieces(&j->slots[i]);
         free(j->slots[i].pieces);
         free(j->slots[i].buf);
+        free(j->slots[i].stored);
         free(j->slots[i].chunk.enc);
     }
     free(j->slots);
@@ -398,6 +435,7 @@ int vml_copy(struct vml_reader *r, struct vml_writer *w, struct vml_copy *c, str
         .room = PTHREAD_COND_INITIALIZER,
         .align = (uint32_t)vml_max_u64(r->unit, w->unit),
         .chunk_size = vml_chunk_size(r->unit, w->unit),
+        .pass_stored = r->codec != VML_CODEC_NONE && r->codec == w->codec && r->unit == w->unit,
         .failed = UINT64_MAX,
     };
     unsigned threads = c->threads;

@@ -107,6 +107,7 @@ int vml_overlay_open(struct vml_reader **out, struct vml_reader *const *layers, 
     o->base.name = name;
     o->base.parent_name = parent;
     o->base.unit = SECTOR;
+    o->base.codec = VML_CODEC_NONE; /* its runs are not the layers' units */
     o->base.notes = (struct vml_notes){ 0 };
     o->n = n;
     memcpy(o->layers, layers, n * sizeof(struct vml_reader *));
