@@ -76,7 +76,10 @@ int vml_input_run(struct vml_input *in, uint64_t off, bool *hole, uint64_t *end,
 
 /* --- outputs -------------------------------------------------------------------------------- */
 
-enum { VML_OUTPUT_FORCE = 1 }; /* replace an existing file; write to a block device */
+enum {
+    VML_OUTPUT_FORCE = 1,   /* replace an existing file; write to a block device */
+    VML_OUTPUT_PRIVATE = 2, /* a new file is its owner's alone: mode 0600 */
+};
 
 /* A new file, a block device, or "-" for standard output.  A file has no name until commit: freed
  * (or killed) before that, nothing is left.  Errors name the path: output/exists (VML_EEXISTS)

@@ -25,6 +25,7 @@ struct vml_output {
     char *part; /* the working name, where nameless files do not exist; else NULL */
     int fd, dir;
     bool force;
+    mode_t mode;           /* of a new file, before the umask */
     uint64_t end;          /* where write appends */
     uint64_t size;         /* device */
     struct vml_output *of; /* append */
@@ -96,7 +97,7 @@ static int open_part(struct vml_output *o, struct vml_error *err)
         o->part = NULL;
         return vml_fail_nomem(err);
     }
-    o->fd = openat(o->dir, o->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    o->fd = openat(o->dir, o->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, o->mode);
     if (o->fd >= 0)
         return 0;
     free(o->part);
@@ -114,7 +115,7 @@ static int open_file(struct vml_output *o, struct vml_error *err)
 {
     if (open_folder(o, err) < 0)
         return -1;
-    o->fd = openat(o->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    o->fd = openat(o->dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, o->mode);
     if (o->fd >= 0)
         return 0;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
@@ -166,6 +167,7 @@ int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
     if (o == NULL)
         return -1;
     o->force = (flags & VML_OUTPUT_FORCE) != 0;
+    o->mode = (flags & VML_OUTPUT_PRIVATE) != 0 ? 0600 : 0666;
     if (is_stdout)
         rc = open_stdout(o, err);
     else if (stat(path, &st) < 0)
