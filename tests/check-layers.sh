@@ -20,10 +20,10 @@ declare -A below=(
     [formats]="base endian io codec image copy package"
     [src/core]="base endian io codec image copy package"
     [src/catalog]="base catalog/"
-    [src/store]="base endian io codec image copy store catalog/"
+    [src/store]="base endian io codec image copy store key catalog/ codec/"
     [src/guest]="base endian io image guest"
-    [src/ami]="base endian io codec image copy package store guest ami catalog/"
-    [src/cli]="base io codec image copy package store guest ami"
+    [src/ami]="base endian io codec image copy package store key guest ami catalog/"
+    [src/cli]="base io codec image copy package store key guest ami"
 )
 
 # without_comments FILE: strings are emptied too, so that words in messages do not count.

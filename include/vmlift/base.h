@@ -94,7 +94,7 @@ static inline int vml_failed(int rc)
 int vml_size_parse(uint64_t *size, const char *text, struct vml_error *err);
 const char *vml_size_format(char buf[32], uint64_t size);
 
-/* n bytes from the kernel's generator, for IDs only. */
+/* n bytes from the kernel's generator (getrandom), good enough for keys. */
 int vml_random(void *buf, size_t n, struct vml_error *err);
 /* prefix and 17 lowercase hex digits, as EC2 makes IDs: "ami-0123456789abcdef0". */
 int vml_new_id(char out[32], const char *prefix, struct vml_error *err);
