@@ -3,6 +3,7 @@
 #define VMLIFT_STORE_INTERNAL_H
 
 #include "catalog/db.h"
+#include "store/crypt.h"
 #include "store/heap.h"
 #include "vmlift/store.h"
 
@@ -17,6 +18,7 @@ struct vml_store {
     struct vml_objects *packs;
     struct vml_db *db;
     uint64_t pack_target; /* VML_PACK_TARGET; tests make it small */
+    struct vml_keyring keys;
 };
 
 /* --- store.c -------------------------------------------------------------------------------- */
@@ -25,6 +27,13 @@ struct vml_store {
  * also in the same thread. */
 int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
 void vml_close_fdp(int *fd); /* -1: nothing to close */
+/* flock, which vml_interrupt ends. */
+int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err);
+char *vml_in_folder(const char *dir, const char *name, struct vml_error *err); /* malloc'd path */
+/* That path was made in its folder becomes durable. */
+int vml_sync_above(const char *path, struct vml_error *err);
+int vml_uuid_new(uint8_t raw[16], char out[37], struct vml_error *err);
+void vml_uuid_print(char out[37], const uint8_t raw[16]);
 
 /* --- blocks.c: the catalog's rows of blocks ------------------------------------------------- */
 

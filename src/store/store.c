@@ -24,7 +24,7 @@ void vml_close_fdp(int *fd)
     *fd = -1;
 }
 
-static char *in_folder(const char *dir, const char *name, struct vml_error *err)
+char *vml_in_folder(const char *dir, const char *name, struct vml_error *err)
 {
     char *path;
 
@@ -37,9 +37,21 @@ static char *in_folder(const char *dir, const char *name, struct vml_error *err)
 
 /* --- the lock ------------------------------------------------------------------------------- */
 
+int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err)
+{
+    while (flock(fd, how | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return vml_fail_errno(err, "%s", path);
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+    }
+    return 0;
+}
+
 static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *path = in_folder(dir, "lock", err);
+    VML_AUTO(vml_freep) char *path = vml_in_folder(dir, "lock", err);
     VML_AUTO(vml_close_fdp) int lock = -1;
 
     if (path == NULL)
@@ -47,13 +59,8 @@ static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
     lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0)
         return vml_fail_errno(err, "%s", path);
-    while (flock(lock, how | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return vml_fail_errno(err, "%s", path);
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-        nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
-    }
+    if (vml_wait_lock(lock, how, path, err) < 0)
+        return -1;
     *fd = lock;
     lock = -1;
     return 0;
@@ -66,12 +73,22 @@ int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vm
 
 /* --- the format file ------------------------------------------------------------------------ */
 
-static void print_uuid(char out[37], const uint8_t raw[16])
+void vml_uuid_print(char out[37], const uint8_t raw[16])
 {
     char hex[33];
 
     vml_hex(hex, raw, 16);
     snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+int vml_uuid_new(uint8_t raw[16], char out[37], struct vml_error *err)
+{
+    if (vml_random(raw, 16, err) < 0)
+        return -1;
+    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* version 4: random */
+    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+    vml_uuid_print(out, raw);
+    return 0;
 }
 
 static int write_format(const char *path, struct vml_error *err)
@@ -80,11 +97,8 @@ static int write_format(const char *path, struct vml_error *err)
     uint8_t raw[16];
     char text[80], uuid[37];
 
-    if (vml_random(raw, sizeof raw, err) < 0)
+    if (vml_uuid_new(raw, uuid, err) < 0)
         return -1;
-    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* version 4: random */
-    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
-    print_uuid(uuid, raw);
     snprintf(text, sizeof text, FORMAT_WORDS "%d\n%s\n", STORE_VERSION, uuid);
     if (vml_output_create(&o, path, 0, err) < 0 || vml_output_write(o, text, strlen(text), err) < 0)
         return -1;
@@ -129,9 +143,9 @@ static int read_format(const char *path, char uuid[37], bool *found, struct vml_
 
 /* --- making a store ------------------------------------------------------------------------- */
 
-static int sync_above(const char *path, struct vml_error *err)
+int vml_sync_above(const char *path, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *above = in_folder(path, "..", err);
+    VML_AUTO(vml_freep) char *above = vml_in_folder(path, "..", err);
     VML_AUTO(vml_close_fdp) int fd = -1;
 
     if (above == NULL)
@@ -158,7 +172,7 @@ static int make_folders(const char *dir, struct vml_error *err)
         kept = *p;
         *p = '\0';
         if (mkdir(path, kept != '\0' && p[1 + strspn(p + 1, "/")] != '\0' ? 0777 : 0700) == 0) {
-            if (sync_above(path, err) < 0)
+            if (vml_sync_above(path, err) < 0)
                 return -1;
         } else if (errno != EEXIST) {
             return vml_fail_errno(err, "making %s", path);
@@ -200,7 +214,7 @@ static int check_empty(const char *dir, bool *empty, struct vml_error *err)
 static int make_store(const char *dir, const char *format, const char *catalog,
                       struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *packs = in_folder(dir, "packs", err);
+    VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
     VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
     VML_AUTO(vml_close_fdp) int lock = -1;
     char uuid[37];
@@ -219,7 +233,7 @@ static int make_store(const char *dir, const char *format, const char *catalog,
 
 static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *format = in_folder(s->dir, "format", err);
+    VML_AUTO(vml_freep) char *format = vml_in_folder(s->dir, "format", err);
     struct stat st;
     bool found, empty;
 
@@ -249,11 +263,12 @@ static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
 
 static int open_store(struct vml_store *s, const char *dir, bool create, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *packs = in_folder(dir, "packs", err);
+    VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
 
     s->pack_target = VML_PACK_TARGET;
+    vml_keyring_init(&s->keys);
     s->dir = strdup(dir);
-    s->catalog = in_folder(dir, "catalog.db", err);
+    s->catalog = vml_in_folder(dir, "catalog.db", err);
     if (packs == NULL || s->dir == NULL || s->catalog == NULL)
         return vml_fail_nomem(err);
     if (find_or_make(s, create, err) < 0) {
@@ -285,6 +300,7 @@ void vml_store_free(struct vml_store *s)
 {
     if (s == NULL)
         return;
+    vml_keyring_clear(&s->keys);
     vml_objects_free(s->packs);
     vml_db_free(s->db);
     free(s->catalog);
