@@ -5,6 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "passphrase.h"
+
+#define DEFAULT_ACCOUNT "000000000000"
+
 static const char *environment(const char *name)
 {
     const char *v = getenv(name);
@@ -19,7 +23,7 @@ static const char *first(const char *a, const char *b, const char *c, const char
 
 int local_where(struct local *l, struct vml_where *where, struct vml_error *err)
 {
-    l->account = first(l->account, environment("VMLIFT_ACCOUNT"), NULL, "000000000000");
+    l->account = first(l->account, environment("VMLIFT_ACCOUNT"), NULL, DEFAULT_ACCOUNT);
     l->region =
         first(l->region, environment("AWS_REGION"), environment("AWS_DEFAULT_REGION"), "us-east-1");
     if (strlen(l->account) != 12 || strspn(l->account, "0123456789") != 12)
@@ -68,8 +72,32 @@ static int make_parents(const char *path, struct vml_error *err)
     return 0;
 }
 
-int local_store(const struct local *l, enum local_open how, struct vml_store **out,
-                struct vml_error *err)
+const char *local_passphrase_file(const struct local *l)
+{
+    return first(l->passphrase_file, environment("VMLIFT_PASSPHRASE_FILE"), NULL, NULL);
+}
+
+static int give_passphrase(void *local, const char *key_id, char *buf, size_t cap, size_t *len,
+                           struct vml_error *err)
+{
+    const struct local *l = local;
+    const char *file = local_passphrase_file(l);
+    VML_AUTO(passphrase_clear) struct passphrase p = { .len = 0 };
+    char prompt[80];
+
+    snprintf(prompt, sizeof prompt, "passphrase of key %s: ", key_id);
+    if (file == NULL && l->quiet)
+        return vml_fail(err, VML_EREFUSED, "key/passphrase", "key %s: needs its passphrase",
+                        key_id);
+    if ((file != NULL ? passphrase_read(&p, file, err) : passphrase_ask(&p, prompt, false, err)) <
+        0)
+        return -1;
+    *len = p.len < cap ? p.len : cap;
+    memcpy(buf, p.text, *len);
+    return 0;
+}
+
+int local_store(struct local *l, enum local_open how, struct vml_store **out, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *dir = NULL;
     bool named = l->store != NULL || environment("VMLIFT_STORE") != NULL;
@@ -82,5 +110,13 @@ int local_store(const struct local *l, enum local_open how, struct vml_store **o
         return 0;
     if (how == LOCAL_CREATE && !named && make_parents(dir, err) < 0)
         return -1;
-    return vml_store_open(out, dir, how == LOCAL_CREATE, err);
+    if (vml_store_open(out, dir, how == LOCAL_CREATE, err) < 0)
+        return -1;
+    vml_store_set_user(*out, &(struct vml_key_user){
+                                 .account = first(l->account, environment("VMLIFT_ACCOUNT"), NULL,
+                                                  DEFAULT_ACCOUNT),
+                                 .passphrase = give_passphrase,
+                                 .arg = l,
+                             });
+    return 0;
 }

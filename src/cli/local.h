@@ -4,9 +4,12 @@
 
 #include "opt.h"
 #include "vmlift/ami.h"
+#include "vmlift/key.h"
 
 struct local {
     const char *store, *account, *region; /* as given; local_where fills in the last two */
+    const char *passphrase_file;
+    bool quiet; /* asks for no passphrase: what needs one goes without */
 };
 #define OPT_STORE(type)                                                            \
     {                                                                              \
@@ -25,6 +28,13 @@ struct local {
             "the region (AWS_REGION, AWS_DEFAULT_REGION, else us-east-1)" \
     }
 
+#define OPT_PASSPHRASE(type)                                                                  \
+    {                                                                                         \
+        0, "passphrase-file", "FILE", OPT_TEXT, offsetof(struct type, local.passphrase_file), \
+            "its first line is the key's passphrase (VMLIFT_PASSPHRASE_FILE, else "           \
+            "the terminal is asked)"                                                          \
+    }
+
 /* account and region; *where points to them.  VML_EUSAGE usage/account, usage/region. */
 int local_where(struct local *l, struct vml_where *where, struct vml_error *err);
 
@@ -33,8 +43,11 @@ enum local_open {
     LOCAL_READ,
     LOCAL_LIST, /* *out is NULL where nobody named a store and none was made yet: an empty list */
 };
-int local_store(const struct local *l, enum local_open how, struct vml_store **out,
+/* Uses of keys through it are the account's; *l must outlive it. */
+int local_store(struct local *l, enum local_open how, struct vml_store **out,
                 struct vml_error *err);
+/* The file that holds the passphrase, or NULL. */
+const char *local_passphrase_file(const struct local *l);
 /* The folder that local_store would open; malloc'd. */
 int local_dir(const struct local *l, char **out, struct vml_error *err);
 

@@ -19,6 +19,7 @@ static const struct verb verbs[] = {
     { "export", cmd_export, "write an AMI or a snapshot to a file" },
     { "image", cmd_image, "list, show, deregister: the AMIs" },
     { "snapshot", cmd_snapshot, "list, show, delete: the disks beneath the AMIs" },
+    { "key", cmd_key, "create, list, grant, rotate: what snapshots are encrypted with" },
     { "store", cmd_store, "init, stats, verify, gc: where the disks are kept" },
     { 0 },
 };
