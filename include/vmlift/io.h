@@ -22,6 +22,11 @@ typedef void vml_tap(void *arg, const void *buf, size_t len);
 /* A file, a block device, or "-" for standard input.  Errors name the path: io/not-found,
  * io/denied, input/kind (a directory, socket or terminal), io/error. */
 int vml_input_open(struct vml_input **out, const char *path, struct vml_error *err);
+/* The same; where path is a folder, the one file in it whose name ends with suffix (".ovf", in
+ * either case), which must be no link.  VML_EDATA input/folder names two where there are several.
+ */
+int vml_input_open_in(struct vml_input **out, const char *path, const char *suffix,
+                      struct vml_error *err);
 /* Bytes [off, off+size) of another seekable input (a member of a tar): seekable too, and as sparse.
  * `of` must outlive it.  VML_EDATA input/truncated when the range does not fit. */
 int vml_input_window(struct vml_input **out, struct vml_input *of, const char *name, uint64_t off,
@@ -52,6 +57,8 @@ int vml_input_decompress(struct vml_input **out, struct vml_input *of, uint64_t 
  * out; input/kind where it is no plain file. */
 int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
                       struct vml_error *err);
+/* From now on `in` has no folder: what lies in a package is read by itself. */
+void vml_input_alone(struct vml_input *in);
 void vml_input_free(struct vml_input *in);
 void vml_input_freep(struct vml_input **in);
 

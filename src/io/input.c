@@ -422,6 +422,11 @@ int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *
     return 0;
 }
 
+void vml_input_alone(struct vml_input *in)
+{
+    in->by_path = false;
+}
+
 void vml_input_free(struct vml_input *in)
 {
     if (in == NULL)
