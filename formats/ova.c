@@ -120,6 +120,13 @@ void ova_note_order(struct ova *p)
                  p->members[p->ovf].name);
 }
 
+/* Bytes of a member. */
+static int window_on(const struct ova *p, const struct ova_member *m, const char *name,
+                     struct vml_input **out, struct vml_error *err)
+{
+    return vml_input_window(out, m->file != NULL ? m->file : p->in, name, m->off, m->size, err);
+}
+
 static int open_file(struct ova *p, struct vml_error *err)
 {
     struct ova_member *m;
@@ -153,7 +160,8 @@ static int finish_sums(struct ova *p, struct ova_member *m, struct vml_error *er
 
         if (vml_interrupted())
             return vml_fail_interrupted(err);
-        if (vml_input_pread(p->in, p->step, len, m->off + m->sums.seen, err) < 0)
+        if (vml_input_pread(m->file != NULL ? m->file : p->in, p->step, len, m->off + m->sums.seen,
+                            err) < 0)
             return -1;
         manifest_sums_tap(&m->sums, p->step, len);
     }
@@ -163,7 +171,7 @@ static int finish_sums(struct ova *p, struct ova_member *m, struct vml_error *er
 
 /* --- what core calls ------------------------------------------------------------------------ */
 
-static void reader_close(struct vml_package_reader *base)
+void ova_close(struct vml_package_reader *base)
 {
     struct ova *p = ova(base);
 
@@ -172,6 +180,7 @@ static void reader_close(struct vml_package_reader *base)
     vml_archive_freep(&p->archive);
     for (size_t i = 0; i < p->n; i++) {
         vml_input_free(p->members[i].window);
+        vml_input_free(p->members[i].file);
         manifest_sums_clear(&p->members[i].sums);
         free(p->members[i].name);
     }
@@ -194,10 +203,11 @@ static const struct vml_package_ops ova_ops;
 static void ova_freep(struct ova **p)
 {
     if (*p != NULL)
-        reader_close(&(*p)->base);
+        ova_close(&(*p)->base);
 }
 
-int ova_start(struct ova **out, struct vml_input *in, struct vml_error *err)
+int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how,
+              struct vml_error *err)
 {
     VML_AUTO(ova_freep) struct ova *p = calloc(1, sizeof *p);
 
@@ -206,28 +216,35 @@ int ova_start(struct ova **out, struct vml_input *in, struct vml_error *err)
         return vml_fail_nomem(err);
     p->base.ops = &ova_ops;
     p->ovf = p->mf = p->current = OVA_NONE;
-    if (vml_archive_open(&p->archive, in, err) < 0)
-        return -1;
+    p->look = how->look;
+    p->vm = how->vm;
     p->in = in;
     *out = p;
     p = NULL;
     return 0;
 }
 
+int ova_open_archive(struct ova *p, struct vml_error *err)
+{
+    return vml_archive_open(&p->archive, p->in, err);
+}
+
 void ova_stop(struct ova *p)
 {
     vml_archive_freep(&p->archive);
     p->in = NULL; /* the caller keeps it */
-    reader_close(&p->base);
+    ova_close(&p->base);
 }
 
-static int reader_open(struct vml_package_reader **out, struct vml_input *in, struct vml_error *err)
+static int reader_open(struct vml_package_reader **out, struct vml_input *in,
+                       const struct vml_open *how, struct vml_error *err)
 {
+    const struct vml_open whole = { .vm = how->vm }; /* a tar has everything, or is damaged */
     struct ova *p = NULL;
 
-    if (ova_start(&p, in, err) < 0)
+    if (ova_start(&p, in, &whole, err) < 0)
         return -1;
-    if ((on_pipe(p) ? open_pipe(p, err) : open_file(p, err)) < 0) {
+    if (ova_open_archive(p, err) < 0 || (on_pipe(p) ? open_pipe(p, err) : open_file(p, err)) < 0) {
         ova_stop(p);
         return -1;
     }
@@ -283,8 +300,8 @@ static int open_in_file(struct ova *p, struct ova_member *m, const char *name, b
                         struct vml_input **in, struct vml_error *err)
 {
     if (!once)
-        return vml_input_window(in, p->in, name, m->off, m->size, err);
-    if (m->window == NULL && vml_input_window(&m->window, p->in, name, m->off, m->size, err) < 0)
+        return window_on(p, m, name, in, err);
+    if (m->window == NULL && window_on(p, m, name, &m->window, err) < 0)
         return -1;
     m->begun = true;
     if (manifest_sums_begin(&m->sums, manifest_wants(&p->manifest, m->name), err) < 0)
@@ -300,12 +317,14 @@ static int disk_in_file(struct ova *p, size_t i, bool once, const char *name, st
     return open_in_file(p, &p->members[p->member_of[i]], name, once, in, err);
 }
 
-static int reader_disk(struct vml_package_reader *base, size_t i, bool once, struct vml_input **in,
-                       struct vml_error *err)
+int ova_disk(struct vml_package_reader *base, size_t i, bool once, struct vml_input **in,
+             struct vml_error *err)
 {
     struct ova *p = ova(base);
     VML_AUTO(vml_freep) char *name = NULL;
 
+    if (base->disks[i].absent)
+        return vml_fail(err, VML_EDATA, "ovf/href", "'%s' cannot be read", base->disks[i].file);
     if (asprintf(&name, "%s: %s", vml_input_name(p->in), base->disks[i].file) < 0) {
         name = NULL;
         return vml_fail_nomem(err);
@@ -314,7 +333,7 @@ static int reader_disk(struct vml_package_reader *base, size_t i, bool once, str
                       : disk_in_file(p, i, once, name, in, err);
 }
 
-static int reader_next(struct vml_package_reader *base, size_t *i, struct vml_error *err)
+int ova_next(struct vml_package_reader *base, size_t *i, struct vml_error *err)
 {
     struct ova *p = ova(base);
     size_t last = *i != OVA_NONE ? p->member_of[*i] : OVA_NONE;
@@ -361,7 +380,7 @@ int ova_check_listed(const struct ova *p, size_t m, struct vml_error *err)
                     p->members[m].name, p->members[p->mf].name);
 }
 
-static int reader_verify(struct vml_package_reader *base, struct vml_error *err)
+int ova_verify(struct vml_package_reader *base, struct vml_error *err)
 {
     struct ova *p = ova(base);
 
@@ -406,10 +425,10 @@ static int ova_probe(struct vml_input *in, struct vml_error *err)
 
 static const struct vml_package_ops ova_ops = {
     .open = reader_open,
-    .disk = reader_disk,
-    .next = reader_next,
-    .verify = reader_verify,
-    .close = reader_close,
+    .disk = ova_disk,
+    .next = ova_next,
+    .verify = ova_verify,
+    .close = ova_close,
     .create = ova_create,
     .add = ova_add,
     .finish = ova_finish,

@@ -1,4 +1,5 @@
-/* The parts of the OVA format: ova.c and ova_members.c read, ova_write.c writes. */
+/* The parts of the OVA format: ova.c and ova_members.c read, ova_write.c writes.  An OVF with its
+ * files beside it (ovf_folder.c) is the same without a tar. */
 #ifndef OVA_H
 #define OVA_H
 
@@ -13,7 +14,8 @@
 struct ova_member {
     char *name;
     uint64_t size, off;
-    bool begun; /* the sums were */
+    struct vml_input *file; /* a file of its own, in a folder; NULL: in the tar */
+    bool begun;             /* the sums were */
     struct manifest_sums sums;
     struct vml_input *window; /* under a stream that digests */
     size_t disk, chunk;       /* that it is of; OVA_NONE: of none */
@@ -21,7 +23,10 @@ struct ova_member {
 
 struct ova {
     struct vml_package_reader base;
-    struct vml_input *in;
+    struct vml_input *in; /* the tar, or the .ovf in its folder */
+    bool in_folder;
+    bool look; /* missing and unreadable disks are told, and no failure */
+    const char *vm;
     struct ova_member *members;
     size_t n;
     size_t ovf, mf; /* members; OVA_NONE until met */
@@ -41,6 +46,18 @@ struct ova {
 /* The next member of the archive, its name checked against the others; a description or a manifest
  * is read.  *m is NULL at the end. */
 int ova_next_member(struct ova *p, struct ova_member **m, struct vml_error *err);
+/* A member that was found, its name checked against the others; *m stays valid. */
+int ova_add_member(struct ova *p, const char *name, uint64_t size, uint64_t off,
+                   struct ova_member **m, struct vml_error *err);
+/* Reads the description that it is. */
+int ova_take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err);
+/* Reads it where it is a description, a manifest or a certificate. */
+int ova_take_member(struct ova *p, struct ova_member *m, struct vml_error *err);
+/* `name` as a description or manifest in the member `from` means it: beside itself.  To be freed;
+ * NULL without memory. */
+char *ova_beside(const char *from, const char *name);
+/* href as a name: "%20" is a blank.  To be freed; NULL without memory. */
+char *ova_decode(const char *href);
 /* Machine and disks, once the .ovf was met. */
 int ova_parse_description(struct ova *p, struct vml_error *err);
 /* If member m is one of the disks, it is that from now on. */
@@ -65,15 +82,26 @@ void ova_note_manifest(struct ova *p);
 /* Of the manifest: is member m in it; are a line's file and digest those of the package? */
 int ova_check_listed(const struct ova *p, size_t m, struct vml_error *err);
 int ova_check_line(struct ova *p, const struct manifest_line *line, struct vml_error *err);
-/* An archive of which nothing was read yet, for ova_next_member; `in` stays the caller's, who lets
- * go of it by ova_stop. */
-int ova_start(struct ova **out, struct vml_input *in, struct vml_error *err);
+/* A package of which nothing was read yet; `in` stays the caller's, who lets go of it by ova_stop.
+ * The archive for ova_next_member is opened by ova_open_archive. */
+int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how,
+              struct vml_error *err);
+int ova_open_archive(struct ova *p, struct vml_error *err);
 void ova_stop(struct ova *p);
+/* What core calls of both (struct vml_package_ops). */
+int ova_disk(struct vml_package_reader *base, size_t i, bool once, struct vml_input **in,
+             struct vml_error *err);
+int ova_next(struct vml_package_reader *base, size_t *i, struct vml_error *err);
+int ova_verify(struct vml_package_reader *base, struct vml_error *err);
+void ova_close(struct vml_package_reader *base);
+/* ovf_folder.c: all members that the description and the manifest name. */
+int ovf_list_folder(struct ova *p, struct vml_error *err);
 struct ova_member *ova_find_member(const struct ova *p, const char *name);
 
 /* --- checking ------------------------------------------------------------------------------- */
 
 int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
+int ovf_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 
 /* --- writing -------------------------------------------------------------------------------- */
 

@@ -66,7 +66,8 @@ static int check_description(struct check *c, struct vml_error *err)
         if (ova_match_disk(p, i, err) < 0)
             return -1;
     for (size_t i = 0; i < p->base.n_disks; i++)
-        if (p->member_of[i] == OVA_NONE)
+        if (p->member_of[i] == OVA_NONE && p->base.disks[i].file != NULL &&
+            !p->base.disks[i].absent)
             findings_add(&c->to, VML_FAULT, "ovf/href",
                          "the description names '%s', which is not in the package",
                          p->base.disks[i].file);
@@ -79,7 +80,8 @@ static int check_manifest(struct check *c, struct vml_error *err)
 
     if (p->mf != OVA_NONE && !c->manifest)
         return 0;
-    ova_note_manifest(p);
+    if (!p->in_folder) /* there it was noted with the members */
+        ova_note_manifest(p);
     if (p->mf == OVA_NONE)
         return 0;
     if (p->ovf != OVA_NONE && ova_check_listed(p, p->ovf, err) < 0 && took(c, err) < 0)
@@ -163,7 +165,8 @@ static int check_disk(const struct check *c, const struct ova_member *m, const s
             findings_add(&c->to, VML_FAULT, "input/truncated", "'%s' is empty", m->name);
         return 0;
     }
-    if (vml_input_window(&in, c->p->in, m->name, m->off, m->size, err) < 0 ||
+    if (vml_input_window(&in, m->file != NULL ? m->file : c->p->in, m->name, m->off, m->size, err) <
+            0 ||
         probe(in, &f, err) < 0)
         return took(c, err);
     assert(f != NULL); /* raw claims anything */
@@ -209,35 +212,71 @@ static int check_disks(struct check *c, struct vml_error *err)
 /* Notes are told in the end; some of them are worth more here. */
 static void tell_notes(const struct check *c)
 {
-    static const char *const warnings[] = { "ova/order", "ovf/size-differs", "manifest/absent" };
+    static const struct {
+        const char *slug;
+        enum vml_level level;
+    } rows[] = {
+        { "ova/order", VML_WARNING },       { "ovf/size-differs", VML_WARNING },
+        { "manifest/absent", VML_WARNING }, { "ovf/parent", VML_WARNING },
+        { "ovf/compressed", VML_WARNING },  { "ovf/href", VML_FAULT },
+        { "ovf/chunk", VML_FAULT },         { "input/outside", VML_FAULT },
+        { "input/kind", VML_FAULT },        { "io/denied", VML_FAULT },
+    };
     const struct vml_notes *notes = &c->p->base.notes;
 
     for (size_t i = 0; i < notes->n; i++) {
         enum vml_level level = VML_NOTE;
 
-        for (size_t k = 0; k < sizeof warnings / sizeof warnings[0]; k++)
-            if (strcmp(warnings[k], notes->items[i].slug) == 0)
-                level = VML_WARNING;
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
+            if (strcmp(rows[k].slug, notes->items[i].slug) == 0)
+                level = rows[k].level;
         findings_add(&c->to, level, notes->items[i].slug, "%s", notes->items[i].text);
     }
 }
 
-int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err)
+static int check_tar(struct check *c, struct vml_error *err)
 {
+    if (ova_open_archive(c->p, err) < 0)
+        return took(c, err);
+    if (check_members(c, err) < 0 || check_description(c, err) < 0 || check_manifest(c, err) < 0 ||
+        check_disks(c, err) < 0)
+        return -1;
+    tell_notes(c);
+    return 0;
+}
+
+static int check_folder(struct check *c, struct vml_error *err)
+{
+    if (ovf_list_folder(c->p, err) < 0)
+        return took(c, err);
+    c->manifest = c->described = true;
+    if ((ova_all_known(c->p, err) < 0 && took(c, err) < 0) || check_manifest(c, err) < 0 ||
+        check_disks(c, err) < 0)
+        return -1;
+    tell_notes(c);
+    return 0;
+}
+
+static int check_as(int (*look)(struct check *c, struct vml_error *err), struct vml_input *in,
+                    vml_finding *tell, void *arg, struct vml_error *err)
+{
+    const struct vml_open how = { .look = true };
     struct check c = { .to = { tell, arg } };
     int rc;
 
-    if (ova_start(&c.p, in, err) < 0)
-        return findings_error(&c.to, err);
-    rc = check_members(&c, err);
-    if (rc == 0)
-        rc = check_description(&c, err);
-    if (rc == 0)
-        rc = check_manifest(&c, err);
-    if (rc == 0)
-        rc = check_disks(&c, err);
-    if (rc == 0)
-        tell_notes(&c);
+    if (ova_start(&c.p, in, &how, err) < 0)
+        return -1;
+    rc = look(&c, err);
     ova_stop(c.p);
     return rc;
+}
+
+int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err)
+{
+    return check_as(check_tar, in, tell, arg, err);
+}
+
+int ovf_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err)
+{
+    return check_as(check_folder, in, tell, arg, err);
 }

@@ -19,8 +19,7 @@ static bool has_suffix(const char *name, const char *suffix)
     return len > n && strncmp(base, "._", 2) != 0 && strcasecmp(base + len - n, suffix) == 0;
 }
 
-/* `name` as a description or manifest in the member `from` means it: beside itself. */
-static char *beside(const char *from, const char *name)
+char *ova_beside(const char *from, const char *name)
 {
     const char *slash = strrchr(from, '/');
     char *path;
@@ -39,47 +38,60 @@ static int hex_value(char c)
     return at == NULL ? -1 : (int)(at - digits) - (at - digits > 15 ? 6 : 0);
 }
 
-/* Does href mean this member?  It is a URI reference, so a blank may be "%20". */
-static bool names(const char *href, const char *member)
+char *ova_decode(const char *href)
 {
-    if (strcmp(href, member) == 0)
-        return true;
-    for (; *href != '\0' && *member != '\0'; href++, member++) {
+    char *name = malloc(strlen(href) + 1), *to = name;
+
+    for (; name != NULL && *href != '\0'; href++) {
         int high = *href == '%' ? hex_value(href[1]) : -1,
             low = high >= 0 ? hex_value(href[2]) : -1;
-        unsigned char c = (unsigned char)*href;
 
-        if (low >= 0) {
-            c = (unsigned char)(high << 4 | low);
-            href += 2;
-        }
-        if (c != (unsigned char)*member)
-            return false;
+        *to++ = low >= 0 ? (char)(high << 4 | low) : *href;
+        href += low >= 0 ? 2 : 0;
     }
-    return *href == *member;
+    if (name != NULL)
+        *to = '\0';
+    return name;
+}
+
+/* Does href mean this member?  It is a URI reference, or a name as it stands. */
+static bool names(const char *href, const char *member)
+{
+    VML_AUTO(vml_freep) char *name = NULL;
+
+    if (strcmp(href, member) == 0)
+        return true;
+    if (strchr(href, '%') == NULL)
+        return false;
+    name = ova_decode(href);
+    return name != NULL && strcmp(name, member) == 0;
 }
 
 /* --- members -------------------------------------------------------------------------------- */
 
-static int add_member(struct ova *p, const struct vml_member *found, struct vml_error *err)
+int ova_add_member(struct ova *p, const char *name, uint64_t size, uint64_t off,
+                   struct ova_member **out, struct vml_error *err)
 {
     struct ova_member *m = &p->members[p->n];
 
+    if (p->n == OVA_MEMBERS_MAX)
+        return vml_fail(err, VML_EDATA, "ova/layout", "more than %u members", OVA_MEMBERS_MAX);
     for (size_t i = 0; i < p->n; i++)
-        if (strcasecmp(p->members[i].name, found->name) == 0)
+        if (strcasecmp(p->members[i].name, name) == 0)
             return vml_fail(err, VML_EDATA, "ova/member-dup", "members '%s' and '%s' have one name",
-                            p->members[i].name, found->name);
-    m->name = strdup(found->name);
+                            p->members[i].name, name);
+    m->name = strdup(name);
     if (m->name == NULL)
         return vml_fail_nomem(err);
-    m->size = found->size;
-    m->off = found->off;
+    m->size = size;
+    m->off = off;
     m->disk = OVA_NONE;
     p->n++;
+    *out = m;
     return 0;
 }
 
-/* The whole of the member that the archive stands at, with a NUL behind it. */
+/* The whole of the member, at which an archive stands, with a NUL behind it. */
 static int read_text(struct ova *p, const struct ova_member *m, size_t max, char **text,
                      size_t *len, struct vml_error *err)
 {
@@ -91,8 +103,13 @@ static int read_text(struct ova *p, const struct ova_member *m, size_t max, char
     buf = malloc((size_t)m->size + 1);
     if (buf == NULL)
         return vml_fail_nomem(err);
-    if (vml_archive_read(p->archive, buf, (size_t)m->size, len, err) < 0)
+    *len = (size_t)m->size;
+    if (p->in_folder) {
+        if (vml_input_pread(m->file != NULL ? m->file : p->in, buf, *len, 0, err) < 0)
+            return -1;
+    } else if (vml_archive_read(p->archive, buf, (size_t)m->size, len, err) < 0) {
         return -1;
+    }
     if (*len != m->size)
         return vml_fail(err, VML_EDATA, "input/truncated", "%s: %zu of %llu bytes are there",
                         m->name, *len, (unsigned long long)m->size);
@@ -102,7 +119,7 @@ static int read_text(struct ova *p, const struct ova_member *m, size_t max, char
     return 0;
 }
 
-static int take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err)
+int ova_take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err)
 {
     if (p->ovf != OVA_NONE)
         return vml_fail(err, VML_EDATA, "ova/ovf", "two descriptions: '%s' and '%s'",
@@ -132,7 +149,7 @@ static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_e
         return -1;
     }
     for (size_t i = 0; i < p->manifest.n; i++) {
-        char *file = beside(m->name, p->manifest.lines[i].file);
+        char *file = ova_beside(m->name, p->manifest.lines[i].file);
 
         if (file == NULL)
             return vml_fail_nomem(err);
@@ -142,6 +159,18 @@ static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_e
             return vml_fail(err, VML_EDATA, "manifest/syntax", "%s: it has a digest of itself",
                             m->name);
     }
+    return 0;
+}
+
+int ova_take_member(struct ova *p, struct ova_member *m, struct vml_error *err)
+{
+    if (has_suffix(m->name, ".ovf"))
+        return ova_take_ovf(p, m, err);
+    if (has_suffix(m->name, ".mf"))
+        return take_manifest(p, m, err);
+    if (has_suffix(m->name, ".cert"))
+        vml_note(&p->base.notes, "cert/unverified", "'%s' is there; its signature is not checked",
+                 m->name);
     return 0;
 }
 
@@ -155,17 +184,9 @@ int ova_next_member(struct ova *p, struct ova_member **m, struct vml_error *err)
         return -1;
     if (!got)
         return 0;
-    if (add_member(p, &found, err) < 0)
+    if (ova_add_member(p, found.name, found.size, found.off, m, err) < 0)
         return -1;
-    *m = &p->members[p->n - 1];
-    if (has_suffix((*m)->name, ".ovf"))
-        return take_ovf(p, *m, err);
-    if (has_suffix((*m)->name, ".mf"))
-        return take_manifest(p, *m, err);
-    if (has_suffix((*m)->name, ".cert"))
-        vml_note(&p->base.notes, "cert/unverified", "'%s' is there; its signature is not checked",
-                 (*m)->name);
-    return 0;
+    return ova_take_member(p, *m, err);
 }
 
 /* --- description and disks ------------------------------------------------------------------ */
@@ -175,26 +196,35 @@ int ova_parse_description(struct ova *p, struct vml_error *err)
     const char *name = p->members[p->ovf].name;
     struct ovf *d = &p->description;
 
-    if (ovf_parse(d, p->text, p->text_len, err) < 0) {
-        vml_error_prefix(err, "%s", name);
+    if (ovf_parse(d, p->text, p->text_len, p->vm, p->look, err) < 0) {
+        if (!p->in_folder) /* else it is the input's own name */
+            vml_error_prefix(err, "%s", name);
         return -1;
     }
     vml_freep(&p->text);
     p->base.machine = d->machine;
     for (size_t i = 0; i < d->notes.n; i++)
         vml_note(&p->base.notes, d->notes.items[i].slug, "%s", d->notes.items[i].text);
-    p->base.disks = calloc(d->n_disks, sizeof *p->base.disks);
-    p->member_of = calloc(d->n_disks, sizeof *p->member_of);
+    p->base.disks = calloc(d->n_disks + 1, sizeof *p->base.disks);
+    p->member_of = calloc(d->n_disks + 1, sizeof *p->member_of);
     if (p->base.disks == NULL || p->member_of == NULL)
         return vml_fail_nomem(err);
     p->base.n_disks = d->n_disks;
     for (size_t i = 0; i < d->n_disks; i++) {
-        p->base.disks[i] = (struct vml_disk){ .file = beside(name, d->disks[i].href),
-                                              .capacity = d->disks[i].capacity,
-                                              .stored_size = VML_SIZE_UNKNOWN };
+        struct vml_disk *disk = &p->base.disks[i];
+
+        disk->capacity = d->disks[i].capacity;
+        disk->stored_size = VML_SIZE_UNKNOWN;
+        memcpy(disk->controller, d->disks[i].controller, sizeof disk->controller);
         p->member_of[i] = OVA_NONE;
-        if (p->base.disks[i].file == NULL)
+        if (d->disks[i].href == NULL)
+            continue;
+        disk->file = ova_beside(name, d->disks[i].href);
+        if (disk->file == NULL)
             return vml_fail_nomem(err);
+        disk->absent = d->disks[i].unread.code != VML_OK;
+        if (disk->absent)
+            vml_note(&p->base.notes, d->disks[i].unread.slug, "%s", d->disks[i].unread.text);
     }
     return 0;
 }
@@ -243,6 +273,8 @@ int ova_match_disk(struct ova *p, size_t m, struct vml_error *err)
         const struct ovf_disk *said = &p->description.disks[i];
         const char *file = p->base.disks[i].file;
 
+        if (file == NULL || p->base.disks[i].absent)
+            continue;
         if (said->chunk > 0 ? !names_chunk(file, member->name, &member->chunk)
                             : p->member_of[i] != OVA_NONE || !names(file, member->name))
             continue;
@@ -318,17 +350,36 @@ void ova_note_manifest(struct ova *p)
                  "the manifest has SHA-1 only, which no longer proves who made the bytes");
 }
 
+/* A file that the description names and that is not there. */
+static int missing_disk(struct ova *p, size_t i, struct vml_error *err)
+{
+    const struct ovf_disk *said = &p->description.disks[i];
+    bool chunks = said->chunk > 0;
+    char size[64] = "";
+
+    if (said->file_size != VML_SIZE_UNKNOWN)
+        snprintf(size, sizeof size, " (%llu bytes)", (unsigned long long)said->file_size);
+    vml_fail(err, VML_EDATA, chunks ? "ovf/chunk" : "ovf/href",
+             "the description names '%s%s'%s, which is not %s", p->base.disks[i].file,
+             chunks ? ".000000000" : "", size, p->in_folder ? "beside it" : "in the package");
+    if (!p->look)
+        return -1;
+    p->base.disks[i].absent = true;
+    vml_note(&p->base.notes, err->slug, "%s", err->text);
+    return 0;
+}
+
 int ova_all_known(struct ova *p, struct vml_error *err)
 {
     for (size_t i = 0; i < p->base.n_disks; i++) {
-        bool chunks = p->description.disks[i].chunk > 0;
-
-        if (p->member_of[i] == OVA_NONE)
-            return vml_fail(err, VML_EDATA, chunks ? "ovf/chunk" : "ovf/href",
-                            "the description names '%s%s', which is not in the package",
-                            p->base.disks[i].file, chunks ? ".000000000" : "");
-        if (chunks && check_chunks(p, i, err) < 0)
+        if (p->base.disks[i].file == NULL || p->base.disks[i].absent)
+            continue;
+        if (p->member_of[i] == OVA_NONE) {
+            if (missing_disk(p, i, err) < 0)
+                return -1;
+        } else if (p->description.disks[i].chunk > 0 && check_chunks(p, i, err) < 0) {
             return -1;
+        }
     }
     ova_note_manifest(p);
     return 0;

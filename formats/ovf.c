@@ -16,6 +16,7 @@
  * OVF 0.9 says <Section xsi:type="ovf:DiskSection_Type"> for <DiskSection> and <Content> for
  * <VirtualSystem>; OVF 2 has StorageItem beside Item.  Lenient in what does not touch a disk's
  * bytes. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,23 @@
 #include "ovf_walk.h"
 
 #define SYSTEMS_MAX 64u
+
+int(ovf_fault)(struct vml_error *err, const xmlNode *at, enum vml_code code, const char *slug,
+               const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return vml_fail(err, code, slug, "line %ld: %s", xmlGetLineNo(at), text);
+}
+
+bool ovf_is_true(const char *value)
+{
+    return strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+}
 
 /* --- finding sections ----------------------------------------------------------------------- */
 
@@ -45,7 +63,7 @@ static bool is_section(const xmlNode *n, const char *name)
     return strncmp(type, name, len) == 0 && strcmp(type + len, "_Type") == 0;
 }
 
-static const xmlNode *section(const xmlNode *parent, const xmlNode *after, const char *name)
+const xmlNode *ovf_section(const xmlNode *parent, const xmlNode *after, const char *name)
 {
     const xmlNode *n = after != NULL ? after->next : parent->children;
 
@@ -72,26 +90,73 @@ static void collect_systems(const xmlNode *n, const xmlNode **found, size_t *cou
         }
 }
 
-static int find_system(struct ovf_walk *w, struct vml_error *err)
+/* "'a', 'b' (of the name 'B')" into buf, cut to fit. */
+static void list_systems(const xmlNode *const *found, size_t count, char *buf, size_t cap)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count && used < cap; i++) {
+        const char *id = ovf_xml_attr(found[i], "id");
+        char name[128];
+
+        ovf_child_text(found[i], "Name", name, sizeof name);
+        used += (size_t)snprintf(buf + used, cap - used, "%s'%s'", i > 0 ? ", " : "",
+                                 id != NULL ? id : name);
+        if (id != NULL && name[0] != '\0' && strcmp(id, name) != 0 && used < cap)
+            used += (size_t)snprintf(buf + used, cap - used, " (%s)", name);
+    }
+}
+
+/* The system with this id, else the only one with this Name.  *several: there are more of them. */
+static const xmlNode *choose_system(const xmlNode *const *found, size_t count, const char *vm,
+                                    bool *several)
+{
+    const xmlNode *by_name = NULL;
+    char name[128];
+
+    *several = false;
+    for (size_t i = 0; i < count; i++) {
+        const char *id = ovf_xml_attr(found[i], "id");
+
+        if (id != NULL && strcmp(id, vm) == 0) {
+            *several = false;
+            return found[i];
+        }
+        if (strcmp(ovf_child_text(found[i], "Name", name, sizeof name), vm) != 0)
+            continue;
+        *several = by_name != NULL;
+        by_name = found[i];
+    }
+    return by_name;
+}
+
+static int find_system(struct ovf_walk *w, const char *vm, struct vml_error *err)
 {
     const xmlNode *found[SYSTEMS_MAX] = { NULL };
-    size_t count = 0, used = 0;
+    size_t count = 0;
     char names[400] = "";
+    bool several;
 
     collect_systems(w->root, found, &count);
     if (count == 0)
-        return vml_fail(err, VML_EDATA, "ovf/no-system", "the OVF describes no VirtualSystem");
-    w->system = found[0];
-    if (count == 1)
-        return 0;
-    for (size_t i = 0; i < count && i < SYSTEMS_MAX && used < sizeof names; i++) {
-        const char *id = ovf_xml_attr(found[i], "id");
-
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s'%s'", i > 0 ? ", " : "",
-                                 id != NULL ? id : "");
-    }
-    return vml_fail(err, VML_EUNSUPPORTED, "ovf/multi",
-                    "%zu machines in one package, where one is expected: %s", count, names);
+        return ovf_fault(err, w->root, VML_EDATA, "ovf/no-system",
+                         "the OVF describes no VirtualSystem");
+    if (count > SYSTEMS_MAX)
+        return ovf_fault(err, found[SYSTEMS_MAX - 1], VML_EUNSUPPORTED, "ovf/multi",
+                         "%zu machines in one package, more than %u", count, SYSTEMS_MAX);
+    list_systems(found, count, names, sizeof names);
+    w->several = count > 1;
+    w->system = vm != NULL ? choose_system(found, count, vm, &several) : found[0];
+    if (vm == NULL && count > 1)
+        return vml_fail(err, VML_EUNSUPPORTED, "ovf/multi",
+                        "%zu machines in one package: choose one with --vm: %s", count, names);
+    if (w->system == NULL)
+        return vml_fail(err, VML_ENOTFOUND, "ovf/vm", "no machine is called '%s': there %s %s", vm,
+                        count > 1 ? "are" : "is", names);
+    if (vm != NULL && several)
+        return vml_fail(err, VML_EUNSUPPORTED, "ovf/multi",
+                        "several machines have the name '%s': choose one by its id: %s", vm, names);
+    return 0;
 }
 
 bool ovf_applies(const struct ovf_walk *w, const xmlNode *n)
@@ -115,7 +180,7 @@ bool ovf_applies(const struct ovf_walk *w, const xmlNode *n)
 /* The default configuration, or the first one. */
 static void find_configuration(struct ovf_walk *w)
 {
-    const xmlNode *options = section(w->root, NULL, "DeploymentOptionSection"), *chosen, *n;
+    const xmlNode *options = ovf_section(w->root, NULL, "DeploymentOptionSection"), *chosen, *n;
     const char *id;
 
     if (options == NULL || (chosen = ovf_xml_child(options, NULL, "Configuration")) == NULL)
@@ -123,7 +188,7 @@ static void find_configuration(struct ovf_walk *w)
     for (n = chosen; n != NULL; n = ovf_xml_child(options, n, "Configuration")) {
         const char *is_default = ovf_xml_attr(n, "default");
 
-        if (is_default != NULL && (strcmp(is_default, "true") == 0 || strcmp(is_default, "1") == 0))
+        if (is_default != NULL && ovf_is_true(is_default))
             chosen = n;
     }
     id = ovf_xml_attr(chosen, "id");
@@ -134,128 +199,166 @@ static void find_configuration(struct ovf_walk *w)
              "of several configurations '%s' is taken, the default", id);
 }
 
-/* --- the machine ---------------------------------------------------------------------------- */
+/* --- what is not known ---------------------------------------------------------------------- */
 
-bool ovf_is_item(const xmlNode *n)
+static bool is_one_of(const xmlNode *n, const char *const *names)
 {
-    return ovf_xml_is(n, "Item") || ovf_xml_is(n, "StorageItem");
+    while (*names != NULL && !is_section(n, *names))
+        names++;
+    return *names != NULL;
 }
 
-const xmlNode *ovf_next_item(const struct ovf_walk *w, const xmlNode *after)
+/* What may stand in an item, or in the description of the hardware's family. */
+static bool is_field(const xmlNode *n)
 {
-    const xmlNode *n = after != NULL         ? after->next
-                       : w->hardware != NULL ? w->hardware->children
-                                             : NULL;
+    static const char *const names[] = {
+        "Address",
+        "AddressOnParent",
+        "AllocationUnits",
+        "AutomaticAllocation",
+        "AutomaticDeallocation",
+        "Caption",
+        "ChangeableType",
+        "Connection",
+        "ConsumerVisibility",
+        "Description",
+        "ElementName",
+        "Generation",
+        "HostResource",
+        "InstanceID",
+        "Limit",
+        "MappingBehavior",
+        "OtherResourceType",
+        "Parent",
+        "PoolID",
+        "Reservation",
+        "ResourceSubType",
+        "ResourceType",
+        "VirtualQuantity",
+        "VirtualQuantityUnits",
+        "Weight",
+        "VirtualSystemIdentifier",
+        "VirtualSystemType",
+        NULL,
+    };
 
-    while (n != NULL && !(ovf_is_item(n) && ovf_applies(w, n)))
-        n = n->next;
-    return n;
+    return is_one_of(n, names);
 }
 
-uint64_t ovf_field_number(const xmlNode *item, const char *name, uint64_t otherwise)
+static bool is_known(const xmlNode *n)
 {
-    char buf[32];
+    static const char *const names[] = {
+        "References",
+        "File",
+        "Disk",
+        "Strings",
+        "Info",
+        "Name",
+        "VirtualSystem",
+        "VirtualSystemCollection",
+        "DiskSection",
+        "NetworkSection",
+        "DeploymentOptionSection",
+        "SharedDiskSection",
+        "ScaleOutSection",
+        "PlacementGroupSection",
+        "PlacementSection",
+        "EncryptionSection",
+        "AnnotationSection",
+        "ProductSection",
+        "EulaSection",
+        "ResourceAllocationSection",
+        "InstallSection",
+        "StartupSection",
+        "OperatingSystemSection",
+        "VirtualHardwareSection",
+        "EnvironmentFilesSection",
+        "BootDeviceSection",
+        "System",
+        "Item",
+        "StorageItem",
+        "EthernetPortItem",
+        NULL,
+    };
 
-    return ovf_number_or(ovf_child_text(item, name, buf, sizeof buf), otherwise);
+    return is_one_of(n, names) || is_field(n);
 }
 
-/* The first item of this type that is not merely the bound of a range. */
-static const xmlNode *find_resource(const struct ovf_walk *w, uint64_t type)
+static bool is_config(const xmlNode *n)
 {
-    const xmlNode *n = ovf_next_item(w, NULL);
-
-    while (n != NULL &&
-           (ovf_field_number(n, "ResourceType", 0) != type || ovf_xml_attr(n, "bound") != NULL))
-        n = ovf_next_item(w, n);
-    return n;
+    return ovf_xml_is(n, "Config") || ovf_xml_is(n, "ExtraConfig");
 }
 
-static void read_memory(const struct ovf_walk *w, struct vml_machine *m)
+/* Those that ovf_machine.c reads. */
+static bool is_known_key(const char *key)
 {
-    const xmlNode *item = find_resource(w, 4);
-    char quantity[32], units[64];
-    struct vml_error ignored;
+    return strcmp(key, "firmware") == 0 || strcmp(key, "bootOptions.efiSecureBootEnabled") == 0 ||
+           strcmp(key, "uefi.secureBoot.enabled") == 0;
+}
 
-    if (item == NULL)
-        return;
-    ovf_child_text(item, "VirtualQuantity", quantity, sizeof quantity);
-    ovf_child_text(item, "AllocationUnits", units, sizeof units);
-    if (ovf_bytes(&m->memory, quantity, units[0] != '\0' ? units : NULL, &ignored) < 0) {
-        m->memory = 0;
-        vml_note(&w->out->notes, "ovf/memory", "the size of the memory is not understood: %s",
-                 ignored.text);
+/* What says that it must be understood, and is not. */
+static int check_required(const xmlNode *n, struct vml_error *err)
+{
+    const char *required = n->type == XML_ELEMENT_NODE ? ovf_xml_attr(n, "required") : NULL;
+    const char *key;
+
+    if (required == NULL || !ovf_is_true(required) || is_known(n))
+        return 0;
+    if (!is_config(n))
+        return ovf_fault(err, n, VML_EUNSUPPORTED, "ovf/required",
+                         "'%s' is required to be understood, and is not", n->name);
+    key = ovf_xml_attr(n, "key");
+    if (key != NULL && is_known_key(key))
+        return 0;
+    return ovf_fault(err, n, VML_EUNSUPPORTED, "ovf/required",
+                     "setting '%s' is required to be understood, and is not",
+                     key != NULL ? key : "");
+}
+
+/* What is passed over is passed over with all that is in it. */
+static int check_below(const xmlNode *parent, struct vml_error *err)
+{
+    for (const xmlNode *n = parent != NULL ? parent->children : NULL; n != NULL; n = n->next)
+        if (check_required(n, err) < 0 || (is_known(n) && check_below(n, err) < 0))
+            return -1;
+    return 0;
+}
+
+/* The standard means "required" of every section that does not say the contrary, but Ganeti and
+ * VMware write some that say nothing: those are told. */
+static int check_sections(const struct ovf_walk *w, const xmlNode *parent, struct vml_error *err)
+{
+    for (const xmlNode *n = parent->children; n != NULL; n = n->next) {
+        if (check_required(n, err) < 0)
+            return -1;
+        if (n->type == XML_ELEMENT_NODE && !is_known(n) && !is_config(n) &&
+            ovf_xml_attr(n, "required") == NULL)
+            vml_note(&w->out->notes, "ovf/unknown", "line %ld: '%s' is not known: passed over",
+                     xmlGetLineNo(n), n->name);
     }
+    return 0;
 }
 
-static bool is_true(const char *value)
+/* Of the outermost element, of the machine, of what it is in, and all of what is read. */
+static int check_known(const struct ovf_walk *w, struct vml_error *err)
 {
-    return strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
-}
-
-static void read_vmware_config(const struct ovf_walk *w, struct vml_machine *m)
-{
-    for (const xmlNode *n = w->hardware != NULL ? w->hardware->children : NULL; n != NULL;
-         n = n->next) {
-        const char *key, *value;
-
-        if (!ovf_xml_is(n, "Config") && !ovf_xml_is(n, "ExtraConfig"))
-            continue;
-        key = ovf_xml_attr(n, "key");
-        value = ovf_xml_attr(n, "value");
-        if (key == NULL || value == NULL)
-            continue;
-        if (strcmp(key, "firmware") == 0 && strcasecmp(value, "efi") == 0)
-            m->firmware = VML_FIRMWARE_UEFI;
-        else if (strcmp(key, "firmware") == 0 && strcasecmp(value, "bios") == 0)
-            m->firmware = VML_FIRMWARE_BIOS;
-        else if (strcmp(key, "bootOptions.efiSecureBootEnabled") == 0 ||
-                 strcmp(key, "uefi.secureBoot.enabled") == 0)
-            m->secure_boot = is_true(value);
-    }
-}
-
-static void read_virtualbox(const struct ovf_walk *w, struct vml_machine *m)
-{
-    const xmlNode *n = ovf_xml_child(w->system, NULL, "Machine");
-    const char *type;
-
-    n = n != NULL ? ovf_xml_child(n, NULL, "Hardware") : NULL;
-    n = n != NULL ? ovf_xml_child(n, NULL, "Firmware") : NULL;
-    type = n != NULL ? ovf_xml_attr(n, "type") : NULL;
-    if (type != NULL && strncasecmp(type, "EFI", 3) == 0) /* EFI, EFI32, EFI64, EFIDUAL */
-        m->firmware = VML_FIRMWARE_UEFI;
-    else if (type != NULL && strcasecmp(type, "BIOS") == 0)
-        m->firmware = VML_FIRMWARE_BIOS;
-}
-
-static void read_machine(const struct ovf_walk *w)
-{
-    struct vml_machine *m = &w->out->machine;
-    const xmlNode *os = section(w->system, NULL, "OperatingSystemSection");
-    const xmlNode *cpus = find_resource(w, 3);
-    const char *id = ovf_xml_attr(w->system, "id");
-    const char *type = os != NULL ? ovf_xml_attr(os, "osType") : NULL;
-    uint64_t n;
-
-    ovf_child_text(w->system, "Name", m->name, sizeof m->name);
-    if (m->name[0] == '\0' && id != NULL)
-        snprintf(m->name, sizeof m->name, "%s", id);
-    ovf_child_text(os, "Description", m->os, sizeof m->os);
-    if (m->os[0] == '\0' && type != NULL)
-        snprintf(m->os, sizeof m->os, "%s", type);
-    n = cpus != NULL ? ovf_field_number(cpus, "VirtualQuantity", 0) : 0;
-    m->cpus = n <= 4096 ? (unsigned)n : 0;
-    read_memory(w, m);
-    read_virtualbox(w, m);
-    read_vmware_config(w, m);
+    for (const xmlNode *n = w->system; n != NULL && n->type == XML_ELEMENT_NODE; n = n->parent)
+        if (check_sections(w, n, err) < 0)
+            return -1;
+    return check_below(w->references, err) < 0 || check_below(w->disk_section, err) < 0 ||
+                   check_below(w->hardware, err) < 0
+               ? -1
+               : 0;
 }
 
 /* --- all of it ------------------------------------------------------------------------------ */
 
-int ovf_parse(struct ovf *out, const char *text, size_t len, struct vml_error *err)
+int ovf_parse(struct ovf *out, const char *text, size_t len, const char *vm, bool look,
+              struct vml_error *err)
 {
     VML_AUTO(ovf_xml_freep) xmlDoc *doc = NULL;
-    struct ovf_walk w = { .out = out };
+    struct ovf_walk w = { .out = out, .look = look };
+    const xmlNode *encryption;
 
     *out = (struct ovf){ 0 };
     if (len > OVF_SIZE_MAX)
@@ -268,17 +371,21 @@ int ovf_parse(struct ovf *out, const char *text, size_t len, struct vml_error *e
         return vml_fail(err, VML_EDATA, "ovf/envelope",
                         "not an OVF: the outermost element is '%s', not 'Envelope'",
                         w.root != NULL ? (const char *)w.root->name : "");
-    if (section(w.root, NULL, "EncryptionSection") != NULL)
-        return vml_fail(err, VML_EUNSUPPORTED, "ovf/encrypted", "the package is encrypted");
-    if (find_system(&w, err) < 0)
+    encryption = ovf_section(w.root, NULL, "EncryptionSection");
+    if (encryption != NULL)
+        return ovf_fault(err, encryption, VML_EUNSUPPORTED, "ovf/encrypted",
+                         "the package is encrypted");
+    if (find_system(&w, vm, err) < 0)
         return -1;
     find_configuration(&w);
     w.references = ovf_xml_child(w.root, NULL, "References");
-    w.disk_section = section(w.root, NULL, "DiskSection");
-    w.hardware = section(w.system, NULL, "VirtualHardwareSection");
+    w.disk_section = ovf_section(w.root, NULL, "DiskSection");
+    w.hardware = ovf_section(w.system, NULL, "VirtualHardwareSection");
     while (w.hardware != NULL && !ovf_applies(&w, w.hardware))
-        w.hardware = section(w.system, w.hardware, "VirtualHardwareSection");
-    read_machine(&w);
+        w.hardware = ovf_section(w.system, w.hardware, "VirtualHardwareSection");
+    if (check_known(&w, err) < 0)
+        return -1;
+    ovf_read_machine(&w);
     return ovf_read_disks(&w, err);
 }
 

@@ -10,23 +10,30 @@
 #define OVF_DISKS_PER_CONTROLLER 15u /* SCSI, written */
 
 struct ovf_disk {
-    char *id, *href;
-    uint64_t capacity;  /* VML_SIZE_UNKNOWN where it is not said */
-    uint64_t file_size; /* likewise; as stored, all chunks together */
-    bool gzip;          /* the file is compressed */
-    uint64_t chunk;     /* bytes in each file HREF.000000000 .. but the last; 0: one file */
+    char *id, *href; /* href NULL: it has no file, and a capacity that is said */
+    char controller[24];
+    uint64_t capacity;       /* VML_SIZE_UNKNOWN where it is not said */
+    uint64_t file_size;      /* likewise; as stored, all chunks together */
+    bool gzip;               /* the file is compressed */
+    uint64_t chunk;          /* bytes in each file HREF.000000000 .. but the last; 0: one file */
+    struct vml_error unread; /* why its file is not to be opened; code VML_OK where it is */
 };
 struct ovf {
     struct vml_machine machine;
     struct ovf_disk *disks; /* in the order in which the machine sees them; each of its own file */
-    size_t n_disks;         /* at least 1 */
+    size_t n_disks;
     struct vml_notes notes;
 };
 
-/* Refused: xml/dtd, xml/limit, xml/syntax; ovf/envelope, ovf/no-system, ovf/multi, ovf/no-disk,
- * ovf/ref, ovf/href, ovf/capacity; VML_EUNSUPPORTED ovf/empty-disk, ovf/parent, ovf/compressed,
- * ovf/chunk, ovf/encrypted, ovf/shared-file.  *out is to be cleared, also after a failure. */
-int ovf_parse(struct ovf *out, const char *text, size_t len, struct vml_error *err);
+/* vm: which machine, by id or Name; NULL: the only one.  look: it is to be told about only, and
+ * what keeps a disk from being read (its href leads out of the package, it is a delta ..) is in its
+ * `unread`, and a machine may have no disk; else these are failures.
+ * Refused, with the line: xml/dtd, xml/limit, xml/syntax; ovf/envelope, ovf/no-system, ovf/ref,
+ * ovf/href, ovf/capacity, ovf/chunk; VML_ENOTFOUND ovf/vm; VML_EUNSUPPORTED ovf/multi, ovf/no-disk,
+ * ovf/empty-disk, ovf/parent, ovf/compressed, ovf/encrypted, ovf/required, ovf/shared-file.
+ * *out is to be cleared, also after a failure. */
+int ovf_parse(struct ovf *out, const char *text, size_t len, const char *vm, bool look,
+              struct vml_error *err);
 void ovf_clear(struct ovf *o);
 
 /* "10" of "byte * 2^30" in bytes.  Units are the programmatic ones of DSP0004 and the words that

@@ -63,8 +63,13 @@ static int check_tags(const char *text, const char *end, struct vml_error *err)
 
 struct guard {
     size_t nodes;
-    bool dtd, limit;
+    int dtd, limit; /* the lines where they were met; 0: they were not */
 };
+
+static int line_in(const xmlParserCtxt *c)
+{
+    return c->input != NULL && c->input->line > 0 ? c->input->line : 1;
+}
 
 static void on_dtd(void *ctx, const xmlChar *name, const xmlChar *public, const xmlChar *system)
 {
@@ -73,7 +78,7 @@ static void on_dtd(void *ctx, const xmlChar *name, const xmlChar *public, const 
     (void)name;
     (void)public;
     (void)system;
-    ((struct guard *)c->_private)->dtd = true;
+    ((struct guard *)c->_private)->dtd = line_in(c);
     xmlStopParser(c);
 }
 
@@ -86,7 +91,7 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
 
     g->nodes += 1 + (size_t)n_attributes + (size_t)n_namespaces;
     if (g->nodes > NODES_MAX || c->nodeNr >= DEPTH_MAX) {
-        g->limit = true;
+        g->limit = line_in(c);
         xmlStopParser(c);
         return;
     }
@@ -115,19 +120,20 @@ static int parse(xmlDoc **out, xmlParserCtxt *c, const char *text, size_t len,
     c->sax->processingInstruction = NULL;
     doc = xmlCtxtReadMemory(c, text, (int)len, NULL, "UTF-8",
                             XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                XML_PARSE_NOCDATA | XML_PARSE_IGNORE_ENC);
+                                XML_PARSE_NOCDATA | XML_PARSE_IGNORE_ENC | XML_PARSE_BIG_LINES);
     c->_private = NULL;
-    if (doc != NULL && !g.dtd && !g.limit) {
+    if (doc != NULL && g.dtd == 0 && g.limit == 0) {
         *out = doc;
         return 0;
     }
     xmlFreeDoc(doc);
-    if (g.dtd)
-        return vml_fail(err, VML_EDATA, "xml/dtd", "a DOCTYPE, which a description never needs");
-    if (g.limit)
+    if (g.dtd != 0)
+        return vml_fail(err, VML_EDATA, "xml/dtd",
+                        "XML line %d: a DOCTYPE, which a description never needs", g.dtd);
+    if (g.limit != 0)
         return vml_fail(err, VML_EDATA, "xml/limit",
-                        "XML with more than %d levels or %d elements and attributes", DEPTH_MAX,
-                        NODES_MAX);
+                        "XML line %d: more than %d levels or %d elements and attributes", g.limit,
+                        DEPTH_MAX, NODES_MAX);
     return syntax(c, err);
 }
 

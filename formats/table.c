@@ -2,5 +2,5 @@
 #include "vmlift/image.h"
 
 const struct vml_format *const vml_formats[] = {
-    &vml_format_raw, &vml_format_vmdk, &vml_format_vhd, &vml_format_ova, NULL,
+    &vml_format_raw, &vml_format_vmdk, &vml_format_vhd, &vml_format_ova, &vml_format_ovf, NULL,
 };

@@ -188,7 +188,8 @@ struct vml_format {
 
 /* formats/table.c: NULL-terminated, the one list.  Core never names it: it takes a table. */
 extern const struct vml_format *const vml_formats[];
-extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, vml_format_ova;
+extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, vml_format_ova,
+    vml_format_ovf;
 
 /* --- core ----------------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
-/* A machine and its disks.  An OVA is one; a lone VMDK, VHD or RAW is a package of one disk. */
+/* A machine and its disks.  An OVA is one, and so is an OVF with its files beside it; a lone VMDK,
+ * VHD or RAW is a package of one disk. */
 #ifndef VMLIFT_PACKAGE_H
 #define VMLIFT_PACKAGE_H
 
@@ -35,6 +36,18 @@ struct vml_disk {
                              "VirtualSCSI", "vmware.sata.ahci", "IDE"; "" is "not said" */
     uint64_t capacity;    /* bytes; VML_SIZE_UNKNOWN where it is not said */
     uint64_t stored_size; /* of the member; VML_SIZE_UNKNOWN where it is not known */
+    bool absent;          /* told about only: its file is not there, or cannot be read (a note says
+                             why); see vml_open.look */
+};
+
+/* How a package or a lone disk is to be opened; {0}: as its content says, whole. */
+struct vml_open {
+    const char *format;         /* NULL: the probed one */
+    const char *vm;             /* of several machines the one with this id or Name; NULL: there
+                                   is one only */
+    struct vml_parents parents; /* of a lone disk */
+    bool look;                  /* to tell about it only: what an OVF names and is not beside it,
+                                   or is not read, is a note (vml_disk.absent) */
 };
 
 /* --- what a package format provides (formats/ova.c) ----------------------------------------- */
@@ -52,11 +65,13 @@ struct vml_package_writer {
         *disk_subformat; /* what its disks are to be: "vmdk", "streamOptimized" */
 };
 struct vml_package_ops {
-    /* Reads the description: machine and disks.  Takes `in` over when it succeeds. */
-    int (*open)(struct vml_package_reader **out, struct vml_input *in, struct vml_error *err);
-    /* Disk i's bytes.  once: front to back, digesting for the manifest on the way; disks in the
-     * order in which they are stored where the package is a pipe.  Not once: seekable.  The input
-     * is the caller's; it must be freed before the package. */
+    /* Reads the description: machine and disks.  Takes `in` over when it succeeds.  Of `how` vm and
+     * look are the format's. */
+    int (*open)(struct vml_package_reader **out, struct vml_input *in, const struct vml_open *how,
+                struct vml_error *err);
+    /* Disk i's bytes, of a disk that has a file.  once: front to back, digesting for the manifest
+     * on the way; disks in the order in which they are stored where the package is a pipe.  Not
+     * once: seekable.  The input is the caller's; it must be freed before the package. */
     int (*disk)(struct vml_package_reader *p, size_t i, bool once, struct vml_input **in,
                 struct vml_error *err);
     /* Which disk comes next in the order of storage, after *i (start with SIZE_MAX); SIZE_MAX when
@@ -87,11 +102,12 @@ struct vml_package;
  * be compressed.  Takes `in` over, also on failure.  Errors carry the input's name. */
 int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
                      struct vml_input *in, const char *format, struct vml_error *err);
-/* The same for a lone disk that has parents, which must outlive the package. A package's own disks
- * can have none: files named for it are VML_EUSAGE image/parent-unused. */
-int vml_package_open_chain(struct vml_package **out, const struct vml_format *const *table,
-                           struct vml_input *in, const char *format,
-                           const struct vml_parents *parents, struct vml_error *err);
+/* The same as `how` says, whose words must outlive the package.  A package's own disks can have no
+ * parents: files named for it are VML_EUSAGE image/parent-unused; and a lone disk is no machine:
+ * VML_EUSAGE package/vm-unused.  VML_EUNSUPPORTED ovf/multi lists the machines where there are
+ * several and none is chosen, VML_ENOTFOUND ovf/vm where none is the one that was. */
+int vml_package_open_as(struct vml_package **out, const struct vml_format *const *table,
+                        struct vml_input *in, const struct vml_open *how, struct vml_error *err);
 const char *
 vml_package_format(const struct vml_package *p); /* "ova", or the lone disk's "vmdk" .. */
 const struct vml_machine *vml_package_machine(const struct vml_package *p);
@@ -100,14 +116,17 @@ const struct vml_machine *vml_package_machine(const struct vml_package *p);
 bool vml_package_can_seek(const struct vml_package *p);
 size_t vml_package_count(const struct vml_package *p);
 const struct vml_disk *vml_package_disk(const struct vml_package *p, size_t i);
+/* What to call it: its file, or "(empty)". */
+const char *vml_package_disk_name(const struct vml_package *p, size_t i);
 const struct vml_notes *vml_package_notes(const struct vml_package *p);
-/* Disk i, to be read in any order and any number of times; front to back only where it is
- * compressed (can_seek of the reader).  The reader is the caller's and must be
- * freed before the package. A lone disk from a pipe can be had once. */
+/* Disk i, a disk of holes where it has no file, to be read in any order and any number of times;
+ * front to back only where it is compressed (can_seek of the reader).  The reader is the caller's
+ * and must be freed before the package. A lone disk from a pipe can be had once. */
 int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
                        struct vml_error *err);
 /* The next disk in the order of storage, to be read once, front to back, and freed before the next
- * call: one pass over the package. *i is its number; *out is NULL at the end. */
+ * call: one pass over the package.  A disk without a file comes behind the one that the machine
+ * sees before it.  *i is its number; *out is NULL at the end. */
 int vml_package_next(struct vml_package *p, size_t *i, struct vml_reader **out,
                      struct vml_error *err);
 /* Checks the manifest, as far as it was not done on the way.  Before anything becomes visible. */

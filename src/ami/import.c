@@ -105,7 +105,7 @@ static int check_first(struct import *m, struct vml_db *db, struct vml_error *er
 static void pass_notes(struct import *m, size_t i, const struct vml_notes *from)
 {
     for (size_t k = 0; k < from->n; k++)
-        vml_note(m->notes, from->items[k].slug, "disk %s: %s", vml_package_disk(m->p, i)->file,
+        vml_note(m->notes, from->items[k].slug, "disk %s: %s", vml_package_disk_name(m->p, i),
                  from->items[k].text);
 }
 
@@ -125,7 +125,7 @@ static void make_description(char *text)
 static int describe_snapshot(struct import *m, size_t i, struct vml_error *err)
 {
     struct vml_snapshot *snap = &m->snapshots[i];
-    const char *file = vml_package_disk(m->p, i)->file;
+    const char *file = vml_package_disk_name(m->p, i);
     const char *source = or_else(m->how->source, file);
     int printed =
         strcmp(source, file) == 0
@@ -197,7 +197,7 @@ static int decide_boot_mode(struct import *m, struct vml_error *err)
         [VML_FIRMWARE_UEFI] = "uefi",
     };
     const char *found = vml_boot_mode(&m->boot);
-    const char *file = vml_package_disk(m->p, 0)->file;
+    const char *file = vml_package_disk_name(m->p, 0);
     const char *said = firmware_modes[vml_package_machine(m->p)->firmware], *who = "the OVF";
     if (strcmp(m->image.virtualization, "hvm") != 0)
         return 0; /* a paravirtual machine is started by its kernel's loader */
@@ -237,7 +237,7 @@ static int map_disks(struct import *m, struct vml_error *err)
         vml_note(m->notes, "import/mbr-size",
                  "disk %s has an MBR and %" PRIu64
                  " GiB: EC2 boots from at most %d GiB of such a disk",
-                 vml_package_disk(m->p, 0)->file, a->mappings[0].size_gib, MBR_BOOT_GIB);
+                 vml_package_disk_name(m->p, 0), a->mappings[0].size_gib, MBR_BOOT_GIB);
     return 0;
 }
 

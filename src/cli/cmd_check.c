@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "out.h"
+#include "source.h"
 #include "target.h"
 #include "vmlift/image.h"
 
@@ -75,7 +76,7 @@ static int look(const struct check *how, struct report *r, const struct vml_form
 {
     VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
 
-    if (vml_input_open(&in, r->path, err) < 0)
+    if (source_input(&in, r->path, err) < 0)
         return -1;
     if (!vml_input_can_seek(in))
         return vml_fail(err, VML_EUNSUPPORTED, "input/needs-file",

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <string.h>
 
 #include "out.h"
 #include "progress.h"
@@ -7,7 +8,7 @@
 #include "vmlift/package.h"
 
 struct compare {
-    const char *from, *second;
+    const char *from, *second, *vm;
     struct parents parents;
     bool progress;
     unsigned threads;
@@ -17,6 +18,8 @@ static const struct opt opts[] = {
     { 'f', NULL, "FMT", OPT_TEXT, offsetof(struct compare, from),
       "format of A; otherwise it is found from the content, never from the name" },
     { 'F', NULL, "FMT", OPT_TEXT, offsetof(struct compare, second), "format of B" },
+    { 0, "vm", "NAME", OPT_TEXT, offsetof(struct compare, vm),
+      "of a package of several machines the one of this name; in B too, if it has several" },
     OPT_PARENTS(compare),
     OPT_COPY(compare),
     { 0 },
@@ -64,6 +67,20 @@ static int compare_disks(const struct compare *how, struct vml_package *a, struc
     return 0;
 }
 
+/* B is often what A's machine became: its only one, or a lone disk. */
+static int open_second(struct vml_package **out, const char *path, const struct vml_open *how,
+                       struct vml_error *err)
+{
+    struct vml_open only = *how;
+
+    only.vm = NULL;
+    if (source_open(out, path, &only, "compare", NULL, err) == 0)
+        return 0;
+    if (how->vm == NULL || strcmp(err->slug, "ovf/multi") != 0)
+        return -1;
+    return source_open(out, path, how, "compare", NULL, err);
+}
+
 static void compare_clear(struct compare *how)
 {
     opt_list_clear(&how->parents.files);
@@ -79,10 +96,14 @@ int cmd_compare(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    const struct vml_parents of_a = parents_named(&how.parents),
-                             of_b = { .follow = how.parents.follow };
-    if (source_open(&a, cli->words[0], how.from, &of_a, "compare", NULL, err) < 0 ||
-        source_open(&b, cli->words[1], how.second, &of_b, "compare", NULL, err) < 0 ||
+    const struct vml_open of_a = { .format = how.from,
+                                   .vm = how.vm,
+                                   .parents = parents_named(&how.parents) };
+    const struct vml_open of_b = { .format = how.second,
+                                   .vm = how.vm,
+                                   .parents.follow = how.parents.follow };
+    if (source_open(&a, cli->words[0], &of_a, "compare", NULL, err) < 0 ||
+        open_second(&b, cli->words[1], &of_b, err) < 0 ||
         compare_disks(&how, a, b, &answer, err) < 0)
         return -1;
     bool same = answer.a_disks == answer.b_disks && answer.disk == 0;

@@ -4,12 +4,13 @@
 
 #include "out.h"
 #include "progress.h"
+#include "source.h"
 #include "target.h"
 #include "vmlift/copy.h"
 #include "vmlift/package.h"
 
 struct convert {
-    const char *from;
+    const char *from, *vm;
     struct target to;
     struct parents parents;
     bool progress;
@@ -19,6 +20,7 @@ struct convert {
 
 static const struct opt opts[] = {
     OPT_FROM(convert),
+    OPT_VM(convert),
     OPT_PARENTS(convert),
     OPT_TARGET(convert),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct convert, disk),
@@ -62,7 +64,7 @@ static int open_input(const struct convert *how, const char *path, struct vml_in
         return -1;
     if (how->size != VML_SIZE_UNKNOWN && format != &vml_format_raw)
         return vml_fail(err, VML_EUSAGE, "usage/size", "--size is for -f raw");
-    if (vml_input_open(&in, path, err) < 0)
+    if (source_input(&in, path, err) < 0)
         return -1;
     if (how->size != VML_SIZE_UNKNOWN && vml_input_compression(in, &kind, err) < 0) {
         vml_error_prefix(err, "%s", vml_input_name(in));
@@ -253,7 +255,9 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
     VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
     VML_AUTO(json_freep) json_t *notes = json_array();
     const struct vml_format *to = NULL;
-    const struct vml_parents parents = parents_named(&j->how->parents);
+    const struct vml_open how = { .format = j->how->from,
+                                  .vm = j->how->vm,
+                                  .parents = parents_named(&j->how->parents) };
     struct vml_input *in = NULL;
 
     if (cli->json && strcmp(dst, "-") == 0)
@@ -267,7 +271,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
         vml_input_free(in);
         return -1;
     }
-    if (vml_package_open_chain(&j->from, vml_formats, in, j->how->from, &parents, err) < 0 ||
+    if (vml_package_open_as(&j->from, vml_formats, in, &how, err) < 0 ||
         choose(j, src, to, err) < 0)
         return -1;
     j->seekable = vml_package_can_seek(j->from);

@@ -7,7 +7,7 @@
 #include "vmlift/store.h"
 
 struct hash {
-    const char *from;
+    const char *from, *vm;
     struct parents parents;
     bool tree, progress;
     unsigned threads, disk;
@@ -15,6 +15,7 @@ struct hash {
 
 static const struct opt opts[] = {
     OPT_FROM(hash),
+    OPT_VM(hash),
     OPT_PARENTS(hash),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct hash, disk),
       "only disk N of a machine, counted from 1" },
@@ -87,7 +88,7 @@ static int hash_disks(const struct hash *how, struct vml_package *p, bool seekab
             return 0;
         if (how->disk > 0 && i != how->disk - 1)
             continue;
-        const char *file = source_is_machine(p) ? vml_package_disk(p, i)->file : NULL;
+        const char *file = source_is_machine(p) ? vml_package_disk_name(p, i) : NULL;
         if (hash_disk(how, path, file, r, json, &disk, err) < 0)
             return -1;
         if (disk != NULL)
@@ -98,13 +99,15 @@ static int hash_disks(const struct hash *how, struct vml_package *p, bool seekab
 static int tell(const struct hash *how, const char *path, bool json, json_t **v,
                 struct vml_error *err)
 {
-    const struct vml_parents parents = parents_named(&how->parents);
+    const struct vml_open open = { .format = how->from,
+                                   .vm = how->vm,
+                                   .parents = parents_named(&how->parents) };
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(json_freep) json_t *disks = json_array();
     bool seekable = false;
     size_t chosen;
 
-    if (source_open(&p, path, how->from, &parents, "hash", &seekable, err) < 0 ||
+    if (source_open(&p, path, &open, "hash", &seekable, err) < 0 ||
         (how->disk > 0 && source_choose(p, path, how->disk, &chosen, err) < 0) ||
         hash_disks(how, p, seekable, path, json, disks, err) < 0)
         return -1;

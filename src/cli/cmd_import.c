@@ -4,11 +4,12 @@
 #include "local.h"
 #include "out.h"
 #include "progress.h"
+#include "source.h"
 #include "target.h"
 
 struct import {
     struct local local;
-    const char *from, *name, *description, *arch, *virt, *boot_mode, *root_device;
+    const char *from, *vm, *name, *description, *arch, *virt, *boot_mode, *root_device;
     struct parents parents;
     struct opt_list tags;
     bool progress;
@@ -21,6 +22,7 @@ struct import {
     }
 static const struct opt opts[] = {
     OPT_FROM(import),
+    OPT_VM(import),
     OPT_PARENTS(import),
     TEXT("name", "NAME", name, "the AMI's name, which its account and region have only once"),
     TEXT("description", "TEXT", description, "the AMI's description"),
@@ -120,16 +122,15 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     VML_AUTO(json_freep) json_t *notes = json_array();
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
-    const struct vml_parents parents = parents_named(&how->parents);
-    struct vml_input *in = NULL;
-    const struct vml_format *format = NULL;
+    const struct vml_open open = { .format = how->from,
+                                   .vm = how->vm,
+                                   .parents = parents_named(&how->parents) };
+    bool seekable;
 
     if (how->name == NULL)
         return vml_fail(err, VML_EUSAGE, "usage/name", "import: the AMI needs a name: --name NAME");
     if (local_where(&how->local, &where, err) < 0 || read_tags(&how->tags, &tags, err) < 0 ||
-        (how->from != NULL && format_named(&format, how->from, err) < 0) ||
-        vml_input_open(&in, src, err) < 0 ||
-        vml_package_open_chain(&p, vml_formats, in, how->from, &parents, err) < 0 ||
+        source_open(&p, src, &open, "import", &seekable, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0)
         return -1;
     progress_start(&progress, how->progress, total_size(p));

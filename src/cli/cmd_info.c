@@ -2,16 +2,18 @@
 #include <string.h>
 
 #include "out.h"
+#include "source.h"
 #include "target.h"
 #include "vmlift/package.h"
 
 struct info {
-    const char *from;
+    const char *from, *vm;
     struct parents parents;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(info),
+    OPT_VM(info),
     OPT_PARENTS(info),
     { 0 },
 };
@@ -21,9 +23,10 @@ static const struct opt_verb verb = {
     "SRC...",
     1,
     -1,
-    "Tells each image's format, sizes and notes, and of an OVA the machine and its disks. data "
-    "size "
-    "counts the bytes that the image stores a value for; it is read from the image's tables, not "
+    "Tells each image's format, sizes and notes, and of an OVA or an OVF the machine and its "
+    "disks; "
+    "of an OVF alone what the description says of those that are not beside it. data size counts "
+    "the bytes that the image stores a value for; it is read from the image's tables, not "
     "from its data. A child disk is told by itself, with the name of its parent; with --parent or "
     "--follow-parents data size is of all of them together. With --json and several SRC there is "
     "one object on a line for each.",
@@ -72,19 +75,24 @@ static json_t *notes_of(const struct vml_notes *notes)
     return array;
 }
 
-/* A disk as text, and as members of *v. */
-static int tell_disk(struct vml_reader *r, bool json, json_t **v, struct vml_error *err)
+/* A disk as text, and as members of *v; d: what its package says of it, or NULL. */
+static int tell_disk(struct vml_reader *r, const struct vml_disk *d, bool json, json_t **v,
+                     struct vml_error *err)
 {
+    uint64_t stored = r->stored_size;
+
     uint64_t data;
     char buf[32];
 
+    if (stored == VML_SIZE_UNKNOWN && d != NULL) /* several files, or one that is unpacked */
+        stored = d->stored_size;
     if (data_size(r, &data, err) < 0)
         return -1;
     if (json) {
         *v = json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o}", "format", r->format, "subformat",
                        r->subformat, "virtual_size", json_size(r->size), "file_size",
-                       json_size(r->stored_size), "data_size", json_size(data), "unit",
-                       (json_int_t)r->unit, "notes", notes_of(&r->notes));
+                       json_size(stored), "data_size", json_size(data), "unit", (json_int_t)r->unit,
+                       "notes", notes_of(&r->notes));
         if (*v != NULL && r->parent_name != NULL)
             json_object_set_new(*v, "parent", json_text(r->parent_name));
         return *v != NULL ? 0 : vml_fail_nomem(err);
@@ -93,7 +101,8 @@ static int tell_disk(struct vml_reader *r, bool json, json_t **v, struct vml_err
     if (r->parent_name != NULL)
         out_line(stdout, "%-14s %s", "parent:", r->parent_name);
     print_size("virtual size:", r->size);
-    print_size("file size:", r->stored_size);
+    if (stored != VML_SIZE_UNKNOWN)
+        print_size("file size:", stored);
     print_size("data size:", data);
     out_line(stdout, "%-14s %s", "unit:", vml_size_format(buf, r->unit));
     print_notes(&r->notes);
@@ -103,6 +112,16 @@ static int tell_disk(struct vml_reader *r, bool json, json_t **v, struct vml_err
 static const char *firmware_name(enum vml_firmware f)
 {
     return f == VML_FIRMWARE_UEFI ? "uefi" : f == VML_FIRMWARE_BIOS ? "bios" : "";
+}
+
+static json_t *networks_json(const struct vml_machine *m)
+{
+    json_t *v = json_array();
+
+    for (unsigned i = 0; i < m->n_nics; i++)
+        json_array_append_new(v, json_pack("{s:o, s:o}", "network", json_text(m->nics[i].network),
+                                           "model", json_text(m->nics[i].model)));
+    return v;
 }
 
 /* What the description does not say is left out. */
@@ -121,6 +140,9 @@ static json_t *machine_json(const struct vml_machine *m)
     if (m->firmware != VML_FIRMWARE_UNKNOWN)
         json_object_set_new(v, "firmware", json_string(firmware_name(m->firmware)));
     json_object_set_new(v, "secure_boot", json_boolean(m->secure_boot));
+    if (m->hardware[0] != '\0')
+        json_object_set_new(v, "hardware", json_text(m->hardware));
+    json_object_set_new(v, "networks", networks_json(m));
     return v;
 }
 
@@ -137,6 +159,13 @@ static void print_machine(const struct vml_machine *m)
     if (m->firmware != VML_FIRMWARE_UNKNOWN)
         out_line(stdout, "%-14s %s%s", "firmware:", firmware_name(m->firmware),
                  m->secure_boot ? " (secure boot)" : "");
+    if (m->hardware[0] != '\0')
+        out_line(stdout, "%-14s %s", "hardware:", m->hardware);
+    for (unsigned i = 0; i < m->n_nics; i++)
+        out_line(stdout, "%-14s %s%s%s%s",
+                 "network:", m->nics[i].network[0] != '\0' ? m->nics[i].network : "not connected",
+                 m->nics[i].model[0] != '\0' ? " (" : "", m->nics[i].model,
+                 m->nics[i].model[0] != '\0' ? ")" : "");
 }
 
 /* A lone disk: its members beside the path. */
@@ -148,7 +177,7 @@ static int tell_lone(struct vml_package *p, const char *path, bool json, json_t 
 
     if (!json)
         out_line(stdout, "%-14s %s", "path:", path);
-    if (vml_package_reader(p, 0, &r, err) < 0 || tell_disk(r, json, &disk, err) < 0)
+    if (vml_package_reader(p, 0, &r, err) < 0 || tell_disk(r, NULL, json, &disk, err) < 0)
         return -1;
     if (json) {
         *v = json_pack("{s:o}", "path", json_text(path));
@@ -157,15 +186,57 @@ static int tell_lone(struct vml_package *p, const char *path, bool json, json_t 
     return 0;
 }
 
+/* What the description says of a disk that cannot be read. */
+static json_t *tell_absent(const struct vml_disk *d, bool json)
+{
+    if (json)
+        return json_pack("{s:o, s:b}", "virtual_size", json_size(d->capacity), "absent", true);
+    if (d->capacity != VML_SIZE_UNKNOWN)
+        print_size("virtual size:", d->capacity);
+    out_line(stdout, "%-14s %s", "file:", "cannot be read: see the notes");
+    return NULL;
+}
+
 /* In the machine's order where that can be; an OVA that is compressed gives its disks as they are
- * stored. *i is SIZE_MAX before the first; *r is NULL at the end. */
+ * stored. *i is SIZE_MAX before the first; *r is NULL at the end, and of a disk that is absent. */
 static int next_disk(struct vml_package *p, size_t *i, struct vml_reader **r, struct vml_error *err)
 {
     if (!vml_package_can_seek(p))
         return vml_package_next(p, i, r, err);
     *r = NULL;
-    ++*i;
-    return *i < vml_package_count(p) ? vml_package_reader(p, *i, r, err) : 0;
+    *i = *i == SIZE_MAX ? 0 : *i + 1;
+    *i = *i < vml_package_count(p) ? *i : SIZE_MAX;
+    return *i == SIZE_MAX || vml_package_disk(p, *i)->absent ? 0
+                                                             : vml_package_reader(p, *i, r, err);
+}
+
+static int tell_disks(struct vml_package *p, bool json, json_t *disks, struct vml_error *err)
+{
+    for (size_t i = SIZE_MAX;;) {
+        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+        json_t *disk = NULL;
+
+        if (next_disk(p, &i, &r, err) < 0)
+            return -1;
+        if (i == SIZE_MAX)
+            return 0;
+        const struct vml_disk *d = vml_package_disk(p, i);
+        if (!json) {
+            out_line(stdout, "disk %zu:        %s", i + 1, vml_package_disk_name(p, i));
+            if (d->controller[0] != '\0')
+                out_line(stdout, "%-14s %s", "controller:", d->controller);
+        }
+        if (r == NULL)
+            disk = tell_absent(d, json);
+        else if (tell_disk(r, d, json, &disk, err) < 0)
+            return -1;
+        if (!json)
+            continue;
+        json_object_set_new(disk, "file", d->file != NULL ? json_text(d->file) : json_null());
+        if (d->controller[0] != '\0')
+            json_object_set_new(disk, "controller", json_text(d->controller));
+        json_array_append_new(disks, disk);
+    }
 }
 
 static int tell_machine(struct vml_package *p, const char *path, bool json, json_t **v,
@@ -179,24 +250,8 @@ static int tell_machine(struct vml_package *p, const char *path, bool json, json
         print_machine(vml_package_machine(p));
         print_notes(vml_package_notes(p));
     }
-    for (size_t i = SIZE_MAX;;) {
-        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
-        json_t *disk = NULL;
-
-        if (next_disk(p, &i, &r, err) < 0)
-            return -1;
-        if (r == NULL)
-            break;
-        const char *file = vml_package_disk(p, i)->file;
-        if (!json)
-            out_line(stdout, "disk %zu:        %s", i + 1, file);
-        if (tell_disk(r, json, &disk, err) < 0)
-            return -1;
-        if (json) {
-            json_object_set_new(disk, "file", json_text(file));
-            json_array_append_new(disks, disk);
-        }
-    }
+    if (tell_disks(p, json, disks, err) < 0)
+        return -1;
     if (json)
         *v = json_pack("{s:o, s:s, s:o, s:O, s:o}", "path", json_text(path), "format",
                        vml_package_format(p), "machine", machine_json(vml_package_machine(p)),
@@ -208,28 +263,15 @@ static int tell(const struct info *how, const char *path, bool json, json_t **v,
                 struct vml_error *err)
 {
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
-    const struct vml_format *format = NULL;
-    struct vml_parents parents = parents_named(&how->parents);
-    struct vml_input *in = NULL;
+    struct vml_open open = {
+        .format = how->from, .vm = how->vm, .parents = parents_named(&how->parents), .look = true
+    };
 
-    if (how->from != NULL && format_named(&format, how->from, err) < 0)
+    open.parents.alone = !open.parents.follow && open.parents.n_files == 0;
+    if (source_open(&p, path, &open, "info", NULL, err) < 0)
         return -1;
-    if (vml_input_open(&in, path, err) < 0)
-        return -1;
-    if (!vml_input_can_seek(in)) {
-        vml_fail(err, VML_EUNSUPPORTED, "input/needs-file",
-                 "%s: info needs a file, since a pipe would be used up by looking",
-                 vml_input_name(in));
-        vml_input_free(in);
-        return -1;
-    }
-    parents.alone = !parents.follow && parents.n_files == 0;
-    if (vml_package_open_chain(&p, vml_formats, in, how->from, &parents, err) < 0)
-        return -1;
-    if (vml_format_find(&format, vml_formats, vml_package_format(p), err) < 0)
-        return -1;
-    return format->package == NULL ? tell_lone(p, path, json, v, err)
-                                   : tell_machine(p, path, json, v, err);
+    return source_is_machine(p) ? tell_machine(p, path, json, v, err)
+                                : tell_lone(p, path, json, v, err);
 }
 
 /* With several operands a bad one does not keep the others from being told. */

@@ -6,12 +6,13 @@
 #include "target.h"
 
 struct map {
-    const char *from;
+    const char *from, *vm;
     unsigned disk;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(map),
+    OPT_VM(map),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct map, disk),
       "disk N of a machine, counted from 1; needed where there are several" },
     { 0 },
@@ -140,7 +141,7 @@ static int show_json(void *first, const struct run *run, struct vml_error *err)
 int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     /* what this file stores; what is its parent's is a hole in it */
-    const struct vml_parents alone = { .alone = true };
+    struct vml_open open = { .parents.alone = true };
     struct map how = { 0 };
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
@@ -150,7 +151,9 @@ int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (source_open(&p, cli->words[0], how.from, &alone, "map", NULL, err) < 0 ||
+    open.format = how.from;
+    open.vm = how.vm;
+    if (source_open(&p, cli->words[0], &open, "map", NULL, err) < 0 ||
         source_choose(p, cli->words[0], how.disk, &i, err) < 0 ||
         vml_package_reader(p, i, &r, err) < 0)
         return -1;

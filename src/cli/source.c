@@ -1,17 +1,19 @@
 #include "source.h"
 
-#include "target.h"
+int source_input(struct vml_input **out, const char *path, struct vml_error *err)
+{
+    return vml_input_open_in(out, path, ".ovf", err);
+}
 
-int source_open(struct vml_package **out, const char *path, const char *from,
-                const struct vml_parents *parents, const char *verb, bool *seekable,
-                struct vml_error *err)
+int source_open(struct vml_package **out, const char *path, const struct vml_open *how,
+                const char *verb, bool *seekable, struct vml_error *err)
 {
     const struct vml_format *format = NULL;
     struct vml_input *in = NULL;
 
-    if (from != NULL && format_named(&format, from, err) < 0)
+    if (how->format != NULL && format_named(&format, how->format, err) < 0)
         return -1;
-    if (vml_input_open(&in, path, err) < 0)
+    if (source_input(&in, path, err) < 0)
         return -1;
     if (seekable != NULL) {
         *seekable = vml_input_can_seek(in);
@@ -21,7 +23,7 @@ int source_open(struct vml_package **out, const char *path, const char *from,
         vml_input_free(in);
         return -1;
     }
-    return vml_package_open_chain(out, vml_formats, in, from, parents, err);
+    return vml_package_open_as(out, vml_formats, in, how, err);
 }
 
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,

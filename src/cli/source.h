@@ -2,14 +2,24 @@
 #ifndef VMLIFT_CLI_SOURCE_H
 #define VMLIFT_CLI_SOURCE_H
 
+#include "target.h"
 #include "vmlift/package.h"
 
-/* Opens the package or lone disk at path in the format called from, or (NULL) the probed one.  The
- * words of from are checked before the file is opened.  VML_EUNSUPPORTED input/needs-file for a
+/* Which machine of a package that holds several; the verb's struct has its name as `vm`. */
+#define OPT_VM(type)                                                \
+    {                                                               \
+        0, "vm", "NAME", OPT_TEXT, offsetof(struct type, vm),       \
+            "of a package of several machines the one of this name" \
+    }
+
+/* The file at path, "-", or the one .ovf in the folder at path. */
+int source_input(struct vml_input **out, const char *path, struct vml_error *err);
+
+/* Opens the package or lone disk at path.  The word how->format is checked before the file is
+ * opened.  VML_EUNSUPPORTED input/needs-file for a
  * pipe, in the name of the verb, unless the caller wants to know whether it is one (seekable). */
-int source_open(struct vml_package **out, const char *path, const char *from,
-                const struct vml_parents *parents, const char *verb, bool *seekable,
-                struct vml_error *err);
+int source_open(struct vml_package **out, const char *path, const struct vml_open *how,
+                const char *verb, bool *seekable, struct vml_error *err);
 /* The number of the disk that --disk N means (N from 1; 0: not given, and there must be one only):
  * VML_EUSAGE usage/disk, VML_EUNSUPPORTED package/one-disk. */
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,

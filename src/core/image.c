@@ -236,9 +236,12 @@ static int find_subformat(const struct vml_subformat **out, const struct vml_for
     while (s->name != NULL &&
            ((s->can & VML_CAN_WRITE) == 0 || (name != NULL && strcasecmp(s->name, name) != 0)))
         s++;
+    if (s->name == NULL && name == NULL)
+        return vml_fail(err, VML_EUNSUPPORTED, "image/read-only", "%s is read, and not written",
+                        f->name);
     if (s->name == NULL)
         return vml_fail(err, VML_EUSAGE, "image/subformat", "%s cannot be written as '%s'", f->name,
-                        name != NULL ? name : "any subformat");
+                        name);
     *out = s;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "core/chain.h"
 #include "core/compressed.h"
 #include "core/create.h"
+#include "core/empty.h"
 
 struct vml_package {
     const struct vml_format *format;
@@ -25,7 +26,8 @@ struct vml_package {
     struct vml_machine machine;
     struct vml_disk disk;
     struct vml_notes notes;
-    size_t last; /* what vml_package_next gave; SIZE_MAX before the first */
+    size_t last; /* of those with a file that vml_package_next gave; SIZE_MAX before the first */
+    bool *given; /* disk; by vml_package_next */
     bool ended;
 };
 
@@ -112,9 +114,23 @@ static int unpack(struct vml_package *p, struct vml_input **in, const char *form
     return find_format(p, *in, format, err);
 }
 
-int vml_package_open_chain(struct vml_package **out, const struct vml_format *const *table,
-                           struct vml_input *in, const char *format,
-                           const struct vml_parents *parents, struct vml_error *err)
+/* Takes *in over when it succeeds. */
+static int open_machine(struct vml_package *p, struct vml_input **in, const struct vml_open *how,
+                        struct vml_error *err)
+{
+    if (how->parents.n_files > 0)
+        return vml_fail(err, VML_EUSAGE, "image/parent-unused",
+                        "%s: is given as a parent, but the disks of %s can have none",
+                        how->parents.files[0], p->name);
+    if (named(p, p->format->package->open(&p->reader, *in, how, err), err) < 0)
+        return -1;
+    *in = NULL;
+    p->given = calloc(p->reader->n_disks + 1, sizeof *p->given);
+    return p->given != NULL ? 0 : vml_fail_nomem(err);
+}
+
+int vml_package_open_as(struct vml_package **out, const struct vml_format *const *table,
+                        struct vml_input *in, const struct vml_open *how, struct vml_error *err)
 {
     VML_AUTO(vml_input_freep) struct vml_input *owned = in;
     VML_AUTO(vml_package_freep) struct vml_package *p = calloc(1, sizeof *p);
@@ -123,28 +139,25 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
     if (p == NULL || (p->name = strdup(vml_input_name(in))) == NULL)
         return vml_fail_nomem(err);
     p->table = table;
-    p->parents = *parents;
+    p->parents = how->parents;
     p->can_seek = vml_input_can_seek(in);
     p->last = SIZE_MAX;
     if (named(p, vml_input_compression(in, &kind, err), err) < 0)
         return -1;
     p->packed = kind != NULL;
-    p->asked = format != NULL;
-    if (named(p, p->packed ? unpack(p, &owned, format, err) : find_format(p, in, format, err),
+    p->asked = how->format != NULL;
+    if (named(p,
+              p->packed ? unpack(p, &owned, how->format, err)
+                        : find_format(p, in, how->format, err),
               err) < 0)
         return -1;
-    if (p->format->package == NULL) {
-        if (open_lone(p, &owned, err) < 0)
-            return -1;
-    } else if (parents->n_files > 0) {
-        return vml_fail(err, VML_EUSAGE, "image/parent-unused",
-                        "%s: is given as a parent, but the disks of %s can have none",
-                        parents->files[0], p->name);
-    } else {
-        if (named(p, p->format->package->open(&p->reader, owned, err), err) < 0)
-            return -1;
-        owned = NULL;
-    }
+    if (p->format->package == NULL && how->vm != NULL)
+        return vml_fail(err, VML_EUSAGE, "package/vm-unused",
+                        "%s: is a disk, in which there is no machine '%s' to choose", p->name,
+                        how->vm);
+    if ((p->format->package == NULL ? open_lone(p, &owned, err)
+                                    : open_machine(p, &owned, how, err)) < 0)
+        return -1;
     *out = p;
     p = NULL;
     return 0;
@@ -153,9 +166,9 @@ int vml_package_open_chain(struct vml_package **out, const struct vml_format *co
 int vml_package_open(struct vml_package **out, const struct vml_format *const *table,
                      struct vml_input *in, const char *format, struct vml_error *err)
 {
-    static const struct vml_parents none = { 0 };
+    const struct vml_open how = { .format = format };
 
-    return vml_package_open_chain(out, table, in, format, &none, err);
+    return vml_package_open_as(out, table, in, &how, err);
 }
 
 void vml_package_free(struct vml_package *p)
@@ -168,6 +181,7 @@ void vml_package_free(struct vml_package *p)
     vml_input_free(p->in);
     vml_notes_clear(&p->notes);
     free(p->disk.file);
+    free(p->given);
     free(p->name);
     free(p);
 }
@@ -204,6 +218,13 @@ const struct vml_disk *vml_package_disk(const struct vml_package *p, size_t i)
 {
     assert(i < vml_package_count(p));
     return p->reader != NULL ? &p->reader->disks[i] : &p->disk;
+}
+
+const char *vml_package_disk_name(const struct vml_package *p, size_t i)
+{
+    const char *file = vml_package_disk(p, i)->file;
+
+    return file != NULL ? file : "(empty)";
 }
 
 const struct vml_notes *vml_package_notes(const struct vml_package *p)
@@ -295,6 +316,20 @@ static int open_member(struct vml_package *p, size_t i, struct vml_input *in,
     return vml_image_open_member(out, p->table, in, f->name, err);
 }
 
+static bool is_empty(const struct vml_package *p, size_t i)
+{
+    return p->reader->disks[i].file == NULL;
+}
+
+static int empty_reader(const struct vml_package *p, size_t i, struct vml_reader **out,
+                        struct vml_error *err)
+{
+    char number[32];
+
+    snprintf(number, sizeof number, "disk %zu (empty)", i + 1);
+    return vml_empty_open(out, p->name, number, p->reader->disks[i].capacity, err);
+}
+
 int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
                        struct vml_error *err)
 {
@@ -303,6 +338,8 @@ int vml_package_reader(struct vml_package *p, size_t i, struct vml_reader **out,
     assert(i < vml_package_count(p));
     if (p->reader == NULL)
         return lone_reader(p, out, err);
+    if (is_empty(p, i))
+        return empty_reader(p, i, out, err);
     if (named(p, p->reader->ops->disk(p->reader, i, false, &in, err), err) < 0 ||
         open_member(p, i, in, out, err) < 0)
         return -1;
@@ -395,12 +432,27 @@ static int open_once(struct vml_package *p, size_t i, struct vml_reader **out,
     return vml_image_open_member(out, p->table, stream, f->name, err);
 }
 
-static int next_reader(struct vml_package *p, struct vml_reader **out, struct vml_error *err)
+/* The empty disk that is due: who writes the machine's disks in their order would miss it later. */
+static size_t next_empty(const struct vml_package *p)
+{
+    for (size_t i = 0; i < p->reader->n_disks; i++)
+        if (is_empty(p, i) && !p->given[i] && (i == 0 || p->given[i - 1]))
+            return i;
+    return SIZE_MAX;
+}
+
+/* *i: of the disk in *out. */
+static int next_reader(struct vml_package *p, size_t *i, struct vml_reader **out,
+                       struct vml_error *err)
 {
     struct vml_input *in;
 
+    *i = next_empty(p);
+    if (*i != SIZE_MAX)
+        return empty_reader(p, *i, out, err);
     if (named(p, p->reader->ops->next(p->reader, &p->last, err), err) < 0)
         return -1;
+    *i = p->last;
     if (p->last == SIZE_MAX) {
         p->ended = true;
         return 0;
@@ -424,10 +476,12 @@ int vml_package_next(struct vml_package *p, size_t *i, struct vml_reader **out,
         *i = 0;
         return lone_reader(p, out, err);
     }
-    if (next_reader(p, out, err) < 0)
+    if (next_reader(p, i, out, err) < 0)
         return -1;
-    *i = p->last;
-    return *out != NULL ? check_capacity(p, *i, out, err) : 0;
+    if (*out == NULL)
+        return 0;
+    p->given[*i] = true;
+    return check_capacity(p, *i, out, err);
 }
 
 int vml_package_verify(struct vml_package *p, struct vml_error *err)

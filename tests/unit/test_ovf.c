@@ -10,7 +10,7 @@
 
 static int parse(struct ovf *o, const char *text, struct vml_error *err)
 {
-    return ovf_parse(o, text, strlen(text), err);
+    return ovf_parse(o, text, strlen(text), NULL, false, err);
 }
 
 static void check_fails(const char *text, const char *slug)
@@ -383,7 +383,7 @@ static void test_hostile_xml(void)
     check_fails("<Envelope>\xff\xfe</Envelope>", "xml/syntax");
     check_fails("<?xml version='1.0' encoding='UTF-7'?><Envelope>+ADw-x+AD4-</Envelope>",
                 "ovf/no-system");
-    CHECK_FAILS(ovf_parse(&o, "\xff\xfe<\0E\0/\0>\0", 10, &err), &err, "xml/syntax");
+    CHECK_FAILS(ovf_parse(&o, "\xff\xfe<\0E\0/\0>\0", 10, NULL, false, &err), &err, "xml/syntax");
     ovf_clear(&o);
     CHECK_FAILS(parse(&o, "<Envelope>\n\n<a>\n</b></Envelope>", &err), &err, "xml/syntax");
     CHECK(strstr(err.text, "line 4") != NULL);
@@ -409,7 +409,7 @@ static void test_cuts(void)
     CHECK_OK(parse(&o, text, &err), &err);
     ovf_clear(&o);
     for (size_t len = 0; len < sizeof text - 1; len++) {
-        CHECK_FAILS(ovf_parse(&o, text, len, &err), &err, "xml/syntax");
+        CHECK_FAILS(ovf_parse(&o, text, len, NULL, false, &err), &err, "xml/syntax");
         ovf_clear(&o);
     }
 }
@@ -438,7 +438,7 @@ static void test_print(void)
     }
     CHECK_OK(ovf_print(&text, &len, &what, &err), &err);
     CHECK_INT(strlen(text), len);
-    CHECK_OK(ovf_parse(&o, text, len, &err), &err);
+    CHECK_OK(ovf_parse(&o, text, len, NULL, false, &err), &err);
     CHECK_STR(o.machine.name, "a <b> & \"c\" \xc3\xbc ??");
     CHECK_STR(o.machine.os, "Debian");
     CHECK_INT(o.machine.cpus, 3);
@@ -467,7 +467,7 @@ static void test_print(void)
     machine = (struct vml_machine){ 0 };
     what.n_disks = 1;
     CHECK_OK(ovf_print(&text, &len, &what, &err), &err);
-    CHECK_OK(ovf_parse(&o, text, len, &err), &err);
+    CHECK_OK(ovf_parse(&o, text, len, NULL, false, &err), &err);
     CHECK_STR(o.machine.name, "vm");
     CHECK_INT(o.machine.cpus, 1);
     CHECK_INT(o.machine.memory, 1 << 30);
@@ -489,7 +489,7 @@ static void read_corpus_file(const char *path, unsigned *good)
     CHECK(f != NULL);
     len = fread(text, 1, sizeof text, f);
     fclose(f);
-    if (ovf_parse(&o, text, len, &err) == 0) {
+    if (ovf_parse(&o, text, len, NULL, false, &err) == 0) {
         printf("%s: %s, %u CPUs, %zu disks, firmware %d\n", path, o.machine.name, o.machine.cpus,
                o.n_disks, (int)o.machine.firmware);
         ++*good;

@@ -221,13 +221,13 @@ static void test_alone(void)
 /* A lone disk is a package, whose readers may be had again and again. */
 static void test_package(void)
 {
-    const struct vml_parents follow = { .follow = true };
+    const struct vml_open follow = { .parents.follow = true };
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     struct vml_input *in = NULL;
     struct vml_error err = { 0 };
 
     CHECK_OK(vml_input_open(&in, path_of("child.vhd"), &err), &err);
-    CHECK_OK(vml_package_open_chain(&p, formats, in, NULL, &follow, &err), &err);
+    CHECK_OK(vml_package_open_as(&p, formats, in, &follow, &err), &err);
     for (int i = 0; i < 3; i++) {
         VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
 
