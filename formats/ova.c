@@ -440,19 +440,12 @@ static const struct vml_subformat subformats[] = {
     { 0 },
 };
 
-static const struct vml_option options[] = {
-    { "manifest", "digests: sha256, sha1, sha512 or none (sha256)" },
-    { "hw", "VMware's virtual hardware: vmx-NN (" OVA_HARDWARE
-            "; with secure boot " OVA_SECURE_HARDWARE ")" },
-    { 0 },
-};
-
 const struct vml_format vml_format_ova = {
     .name = "ova",
     .summary = "machine with its disks (OVF in a tar)",
     .suffixes = "ova",
     .subformats = subformats,
-    .options = options,
+    .options = ova_options,
     .probe = ova_probe,
     .package = &ova_ops,
     .check = ova_check,

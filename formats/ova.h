@@ -105,15 +105,37 @@ int ovf_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_err
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-/* VMware's virtual hardware: ESXi 5.5's, and the first that has secure boot. */
-#define OVA_HARDWARE        "vmx-10"
-#define OVA_SECURE_HARDWARE "vmx-13"
+/* ova_options.c.  Versions of VMware's virtual hardware: ESXi 5.5's, and the first that has secure
+ * boot. */
+#define OVA_HARDWARE        10u
+#define OVA_SECURE_HARDWARE 13u
+#define OVA_NO_MANIFEST     MANIFEST_ALGORITHMS
+
+struct ova_choice {
+    struct vml_machine machine;                /* with all that VMware has to know */
+    char name[80];                             /* of the files, without a suffix */
+    unsigned hardware;                         /* the NN of machine.hardware, vmx-NN */
+    unsigned algorithm;                        /* of the manifest, or OVA_NO_MANIFEST */
+    unsigned level;                            /* of deflate; 0: not said */
+    const struct ovf_controller_type *adapter; /* of all disks; NULL: of each its own */
+};
+extern const struct vml_option ova_options[];
+/* All but the hardware.  path: the output's. */
+int ova_choose(struct ova_choice *o, const struct vml_machine *source, const struct vml_create *c,
+               const char *path, struct vml_notes *notes, struct vml_error *err);
+/* What a disk hangs on whose source says `source` ("": nothing). */
+const struct ovf_controller_type *ova_disk_adapter(const struct ova_choice *o, const char *source,
+                                                   struct vml_notes *notes);
+/* The hardware, once it is known what is in it. */
+int ova_choose_hardware(struct ova_choice *o, const struct vml_create *c,
+                        const struct ovf_controllers *disks, struct vml_notes *notes,
+                        struct vml_error *err);
 
 /* A tar header for a plain file. */
 void ova_print_header(uint8_t h[512], const char *name, uint64_t size);
 
 int ova_create(struct vml_package_writer **out, struct vml_output *o,
-               const struct vml_machine *machine, const uint64_t *sizes, size_t n,
+               const struct vml_machine *machine, const struct vml_new_disk *disks, size_t n,
                const struct vml_create *c, struct vml_error *err);
 int ova_add(struct vml_package_writer *w, size_t i, struct vml_output **o, struct vml_error *err);
 int ova_finish(struct vml_package_writer *w, struct vml_error *err);

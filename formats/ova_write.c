@@ -10,7 +10,6 @@
 #include "ova.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +17,17 @@
 #include "manifest.h"
 #include "ovf.h"
 
-#define TAR_BLOCK   512u
-#define DISKS_MAX   60u /* four SCSI controllers, the most that VMware has */
-#define NO_MANIFEST MANIFEST_ALGORITHMS
+#define TAR_BLOCK 512u
+#define DISKS_MAX 120u /* four SATA controllers; nothing that VMware has holds more */
+#define NO_DISK   SIZE_MAX
 
 struct ova_writer {
     struct vml_package_writer base;
     struct vml_output *out;
-    struct vml_machine machine;
-    char name[80], hardware[16];
-    unsigned algorithm; /* of the manifest, or NO_MANIFEST */
-    size_t n, added;
+    struct ova_choice choice;
+    struct ovf_controllers controllers;
+    char disk_options[64];
+    size_t n, last; /* disks; the one being written, or NO_DISK */
     struct ovf_text_disk *disks;
     uint8_t (*sums)[VML_DIGEST_MAX]; /* of the disks */
     size_t ovf_len, mf_len;          /* the room they have */
@@ -93,63 +92,13 @@ static int write_zeroes(struct vml_output *o, uint64_t len, struct vml_error *er
     return 0;
 }
 
-/* --- names and options ---------------------------------------------------------------------- */
-
-/* Of the output's file name without its suffix, what every system and every tar reader takes. */
-static void choose_name(char out[80], const char *path)
-{
-    const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
-    const char *dot = strrchr(base, '.');
-    size_t len = dot != NULL && dot != base ? (size_t)(dot - base) : strlen(base), n = 0;
-
-    for (size_t i = 0; i < len && n < 70; i++) {
-        unsigned char c = (unsigned char)base[i];
-        bool plain = c < 0x80 && (isalnum(c) || c == '_' || (n > 0 && (c == '-' || c == '.')));
-
-        out[n++] = plain ? base[i] : '_';
-    }
-    out[n] = '\0';
-    if (n == 0)
-        memcpy(out, "vm", 3);
-}
-
-static int choose_manifest(struct ova_writer *w, const struct vml_create *c, struct vml_error *err)
-{
-    char buf[64];
-    const char *text = vml_create_option(c, "manifest", "sha256", buf);
-
-    w->algorithm = NO_MANIFEST;
-    if (strcmp(text, "none") == 0)
-        return 0;
-    for (unsigned i = 0; i < MANIFEST_ALGORITHMS; i++)
-        if (i != MANIFEST_SHA384 && strcmp(text, manifest_algorithms[i].name) == 0) {
-            w->algorithm = i;
-            return 0;
-        }
-    return vml_fail(err, VML_EUSAGE, "image/option",
-                    "option 'manifest': '%s' is not one of sha256, sha1, sha512, none", text);
-}
-
-static int choose_hardware(struct ova_writer *w, const struct vml_create *c, struct vml_error *err)
-{
-    char buf[64];
-    const char *text = vml_create_option(
-        c, "hw", w->machine.secure_boot ? OVA_SECURE_HARDWARE : OVA_HARDWARE, buf);
-    size_t digits = strncmp(text, "vmx-", 4) == 0 ? strspn(text + 4, "0123456789") : 0;
-
-    if (digits != 2 || text[6] != '\0')
-        return vml_fail(err, VML_EUSAGE, "image/option", "option 'hw': '%s' is not vmx-NN", text);
-    snprintf(w->hardware, sizeof w->hardware, "%s", text);
-    return 0;
-}
-
 /* --- description and manifest --------------------------------------------------------------- */
 
 static int print_ovf(const struct ova_writer *w, char **text, size_t *len, struct vml_error *err)
 {
-    const struct ovf_text what = { .machine = &w->machine,
-                                   .id = w->name,
-                                   .hardware = w->hardware,
+    const struct ovf_text what = { .machine = &w->choice.machine,
+                                   .id = w->choice.name,
+                                   .controllers = &w->controllers,
                                    .disks = w->disks,
                                    .n_disks = w->n };
 
@@ -166,11 +115,12 @@ static int print_mf(const struct ova_writer *w, const uint8_t *sum, char **text,
     *text = malloc(cap);
     if (*text == NULL)
         return vml_fail_nomem(err);
-    snprintf(file, sizeof file, "%s.ovf", w->name);
-    *len = manifest_print(*text, cap, w->algorithm, file, sum);
+    snprintf(file, sizeof file, "%s.ovf", w->choice.name);
+    *len = manifest_print(*text, cap, w->choice.algorithm, file, sum);
     for (size_t i = 0; i < w->n; i++)
-        *len +=
-            manifest_print(*text + *len, cap - *len, w->algorithm, w->disks[i].file, w->sums[i]);
+        if (w->disks[i].file != NULL)
+            *len += manifest_print(*text + *len, cap - *len, w->choice.algorithm, w->disks[i].file,
+                                   w->sums[i]);
     assert(*len < cap);
     return 0;
 }
@@ -186,7 +136,7 @@ static int measure(struct ova_writer *w, struct vml_error *err)
         w->disks[i].file_size = UINT64_MAX;
     if (print_ovf(w, &ovf, &w->ovf_len, err) < 0)
         return -1;
-    if (w->algorithm != NO_MANIFEST && print_mf(w, no_sum, &mf, &w->mf_len, err) < 0)
+    if (w->choice.algorithm != OVA_NO_MANIFEST && print_mf(w, no_sum, &mf, &w->mf_len, err) < 0)
         return -1;
     return 0;
 }
@@ -205,6 +155,7 @@ void ova_free(struct vml_package_writer *base)
     free(w->sums);
     vml_digest_free(w->digest);
     vml_output_free(w->out);
+    vml_notes_clear(&w->base.notes);
     free(w);
 }
 
@@ -224,16 +175,22 @@ static uint64_t disk_align(const struct ova_writer *w)
     return s->align;
 }
 
-static int name_disks(struct ova_writer *w, const uint64_t *sizes, struct vml_error *err)
+static int plan_disks(struct ova_writer *w, const struct vml_new_disk *disks, struct vml_error *err)
 {
     w->disks = calloc(w->n, sizeof *w->disks);
     w->sums = calloc(w->n, sizeof *w->sums);
     if (w->disks == NULL || w->sums == NULL)
         return vml_fail_nomem(err);
     for (size_t i = 0; i < w->n; i++) {
-        w->disks[i].capacity = vml_round_up(sizes[i], disk_align(w));
-        if (asprintf(&w->disks[i].file, "%s-disk%zu.vmdk", w->name, i + 1) < 0) {
-            w->disks[i].file = NULL;
+        struct ovf_text_disk *d = &w->disks[i];
+
+        d->capacity = vml_round_up(disks[i].size, disk_align(w));
+        if (ovf_place_disk(&w->controllers,
+                           ova_disk_adapter(&w->choice, disks[i].controller, &w->base.notes),
+                           &d->controller, &d->unit, err) < 0)
+            return -1;
+        if (!disks[i].empty && asprintf(&d->file, "%s-disk%zu.vmdk", w->choice.name, i + 1) < 0) {
+            d->file = NULL;
             return vml_fail_nomem(err);
         }
     }
@@ -241,7 +198,7 @@ static int name_disks(struct ova_writer *w, const uint64_t *sizes, struct vml_er
 }
 
 int ova_create(struct vml_package_writer **out, struct vml_output *o,
-               const struct vml_machine *machine, const uint64_t *sizes, size_t n,
+               const struct vml_machine *machine, const struct vml_new_disk *disks, size_t n,
                const struct vml_create *c, struct vml_error *err)
 {
     VML_AUTO(writer_freep) struct ova_writer *w = NULL;
@@ -255,14 +212,16 @@ int ova_create(struct vml_package_writer **out, struct vml_output *o,
         return vml_fail_nomem(err);
     w->base.disk_format = "vmdk";
     w->base.disk_subformat = "streamOptimized";
-    w->machine = *machine;
     w->n = n;
-    choose_name(w->name, vml_output_name(o));
-    if (choose_manifest(w, c, err) < 0 || choose_hardware(w, c, err) < 0 ||
-        name_disks(w, sizes, err) < 0 || measure(w, err) < 0)
+    w->last = NO_DISK;
+    if (ova_choose(&w->choice, machine, c, vml_output_name(o), &w->base.notes, err) < 0 ||
+        plan_disks(w, disks, err) < 0 ||
+        ova_choose_hardware(&w->choice, c, &w->controllers, &w->base.notes, err) < 0 ||
+        measure(w, err) < 0)
         return -1;
-    if (write_zeroes(o, room(w->ovf_len) + (w->algorithm != NO_MANIFEST ? room(w->mf_len) : 0),
-                     err) < 0)
+    if (write_zeroes(
+            o, room(w->ovf_len) + (w->choice.algorithm != OVA_NO_MANIFEST ? room(w->mf_len) : 0),
+            err) < 0)
         return -1;
     w->out = o;
     *out = &w->base;
@@ -274,34 +233,52 @@ int ova_create(struct vml_package_writer **out, struct vml_output *o,
 static int end_disk(struct ova_writer *w, struct vml_error *err)
 {
     uint8_t header[TAR_BLOCK];
-    uint64_t size = vml_output_tell(w->out) - w->start - TAR_BLOCK;
-    struct ovf_text_disk *d = &w->disks[w->added - 1];
+    struct ovf_text_disk *d;
+    uint64_t size;
     size_t len;
 
+    if (w->last == NO_DISK)
+        return 0;
+    d = &w->disks[w->last];
+    size = vml_output_tell(w->out) - w->start - TAR_BLOCK;
     d->file_size = size;
     ova_print_header(header, d->file, size);
     if (vml_output_pwrite(w->out, header, sizeof header, w->start, err) < 0 ||
         write_zeroes(w->out, vml_round_up(size, TAR_BLOCK) - size, err) < 0)
         return -1;
     if (w->digest != NULL) {
-        vml_digest_final(w->digest, w->sums[w->added - 1], &len);
+        vml_digest_final(w->digest, w->sums[w->last], &len);
         vml_digest_freep(&w->digest);
     }
     return 0;
+}
+
+/* What the VMDK says of its machine is what the description says. */
+static void describe_disk(struct ova_writer *w, size_t i)
+{
+    const struct ovf_controller *c = &w->controllers.items[w->disks[i].controller];
+    int n = snprintf(w->disk_options, sizeof w->disk_options, "adapter=%s,hwversion=%u",
+                     c->type->adapter, w->choice.hardware);
+
+    if (w->choice.level > 0)
+        snprintf(w->disk_options + n, sizeof w->disk_options - (size_t)n, ",level=%u",
+                 w->choice.level);
+    w->base.disk_options = w->disk_options;
 }
 
 int ova_add(struct vml_package_writer *base, size_t i, struct vml_output **o, struct vml_error *err)
 {
     struct ova_writer *w = writer(base);
 
-    assert(i == w->added && i < w->n);
-    if (i > 0 && end_disk(w, err) < 0)
+    assert(i < w->n && (w->last == NO_DISK || i > w->last) && w->disks[i].file != NULL);
+    if (end_disk(w, err) < 0)
         return -1;
     w->start = vml_output_tell(w->out);
-    if (w->algorithm != NO_MANIFEST &&
-        vml_digest_new(&w->digest, manifest_algorithms[w->algorithm].name, err) < 0)
+    if (w->choice.algorithm != OVA_NO_MANIFEST &&
+        vml_digest_new(&w->digest, manifest_algorithms[w->choice.algorithm].name, err) < 0)
         return -1;
-    w->added++;
+    w->last = i;
+    describe_disk(w, i);
     if (write_zeroes(w->out, TAR_BLOCK, err) < 0)
         return -1;
     return vml_output_append(o, w->out, w->disks[i].file, w->digest != NULL ? vml_digest_tap : NULL,
@@ -315,7 +292,7 @@ static int put_member(struct ova_writer *w, const char *suffix, const char *text
     uint8_t header[TAR_BLOCK];
     char file[100];
 
-    snprintf(file, sizeof file, "%s%s", w->name, suffix);
+    snprintf(file, sizeof file, "%s%s", w->choice.name, suffix);
     ova_print_header(header, file, len);
     if (vml_output_pwrite(w->out, header, sizeof header, off, err) < 0)
         return -1;
@@ -347,7 +324,7 @@ static int put_manifest(struct ova_writer *w, const char *ovf, struct vml_error 
     uint8_t sum[VML_DIGEST_MAX];
     size_t len;
 
-    if (vml_digest_new(&d, manifest_algorithms[w->algorithm].name, err) < 0)
+    if (vml_digest_new(&d, manifest_algorithms[w->choice.algorithm].name, err) < 0)
         return -1;
     vml_digest_update(d, ovf, w->ovf_len);
     vml_digest_final(d, sum, &len);
@@ -362,11 +339,10 @@ int ova_finish(struct vml_package_writer *base, struct vml_error *err)
     struct ova_writer *w = writer(base);
     VML_AUTO(vml_freep) char *ovf = NULL;
 
-    assert(w->added == w->n);
     if (end_disk(w, err) < 0 || print_padded_ovf(w, &ovf, err) < 0 ||
         put_member(w, ".ovf", ovf, w->ovf_len, 0, err) < 0)
         return -1;
-    if (w->algorithm != NO_MANIFEST && put_manifest(w, ovf, err) < 0)
+    if (w->choice.algorithm != OVA_NO_MANIFEST && put_manifest(w, ovf, err) < 0)
         return -1;
     if (write_zeroes(w->out, 2 * TAR_BLOCK, err) < 0)
         return -1;

@@ -5,9 +5,8 @@
 
 #include "vmlift/package.h"
 
-#define OVF_SIZE_MAX             (4u << 20) /* of the text */
-#define OVF_DISKS_MAX            256u
-#define OVF_DISKS_PER_CONTROLLER 15u /* SCSI, written */
+#define OVF_SIZE_MAX  (4u << 20) /* of the text */
+#define OVF_DISKS_MAX 256u
 
 struct ovf_disk {
     char *id, *href; /* href NULL: it has no file, and a capacity that is said */
@@ -41,13 +40,51 @@ void ovf_clear(struct ovf *o);
  */
 int ovf_bytes(uint64_t *bytes, const char *quantity, const char *units, struct vml_error *err);
 
+/* --- writing -------------------------------------------------------------------------------- */
+
+/* ovf_controllers.c */
+enum ovf_bus { OVF_SCSI, OVF_SATA, OVF_NVME, OVF_IDE };
+#define OVF_CONTROLLERS_MAX 14u /* four on each bus, two IDE */
+
+struct ovf_controller_type {
+    const char *name;     /* vmlift's: "pvscsi" */
+    const char *subtype;  /* VMware's: "VirtualSCSI"; NULL: it needs none */
+    const char *bus_name; /* "SCSI" */
+    unsigned resource;    /* ResourceType */
+    enum ovf_bus bus;
+    unsigned disks_max, controllers_max; /* on one; on the bus */
+    const char *adapter;                 /* what its disks have as ddb.adapterType */
+    unsigned hardware;                   /* the first vmx-NN that has it */
+};
+/* By vmlift's name; by any spelling that a description may have.  NULL: VMware has no such thing.
+ */
+const struct ovf_controller_type *ovf_controller_named(const char *name);
+const struct ovf_controller_type *ovf_controller_spelled(const char *word);
+void ovf_controller_names(char *out, size_t cap); /* "lsilogic, .." */
+
+struct ovf_controllers {
+    size_t n;
+    struct ovf_controller {
+        const struct ovf_controller_type *type;
+        unsigned address, used;
+    } items[OVF_CONTROLLERS_MAX];
+};
+/* Where the next disk goes: behind the one before it, on the same controller if that is of this
+ * type and has room, so that the disks keep their order.  VML_EUNSUPPORTED ova/disks. */
+int ovf_place_disk(struct ovf_controllers *c, const struct ovf_controller_type *type,
+                   size_t *controller, unsigned *unit, struct vml_error *err);
+
+/* ovf_print.c */
 struct ovf_text {
-    const struct vml_machine *machine;
-    const char *id;       /* of the machine; its name too where the machine has none */
-    const char *hardware; /* "vmx-10" */
+    const struct vml_machine *machine; /* hardware as it is to be said; networks and models have
+                                          names */
+    const char *id;                    /* of the machine; its name too where the machine has none */
+    const struct ovf_controllers *controllers;
     const struct ovf_text_disk {
-        char *file;
+        char *file; /* NULL: the disk is empty */
         uint64_t file_size, capacity;
+        size_t controller; /* of those */
+        unsigned unit;
     } * disks;
     size_t n_disks;
 };

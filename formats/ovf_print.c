@@ -1,13 +1,13 @@
-/* Writing an OVF 1.0 that VMware, VirtualBox and virt-v2v take: one system of the vmx family,
- * lsilogic SCSI, an E1000, which each of them has.  The fields of an Item stand in alphabetical
- * order, as the schema wants them. */
+/* Writing an OVF 1.0 that VMware, VirtualBox and virt-v2v take: one system of the vmx family.  The
+ * fields of an Item stand in alphabetical order, as the schema wants them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ovf.h"
 
-enum { ID_CPU = 1, ID_MEMORY, ID_NETWORK, ID_CONTROLLER };
+/* InstanceIDs: disks come after the controllers, network adapters after the disks. */
+enum { ID_CPU = 1, ID_MEMORY, ID_CONTROLLER };
 
 /* The length of the UTF-8 character at p, 0 where there is none. */
 static size_t utf8_length(const unsigned char *p)
@@ -58,6 +58,8 @@ static void put_files(FILE *f, const struct ovf_text *o)
 {
     fputs("  <References>\n", f);
     for (size_t i = 0; i < o->n_disks; i++) {
+        if (o->disks[i].file == NULL)
+            continue;
         fputs("    <File ovf:href=\"", f);
         put_escaped(f, o->disks[i].file);
         fprintf(f, "\" ovf:id=\"file%zu\" ovf:size=\"%llu\"/>\n", i + 1,
@@ -67,21 +69,42 @@ static void put_files(FILE *f, const struct ovf_text *o)
           "  <DiskSection>\n"
           "    <Info>Virtual disk information</Info>\n",
           f);
-    for (size_t i = 0; i < o->n_disks; i++)
+    for (size_t i = 0; i < o->n_disks; i++) {
         fprintf(f,
                 "    <Disk ovf:capacity=\"%llu\" ovf:capacityAllocationUnits=\"byte\" "
-                "ovf:diskId=\"vmdisk%zu\" ovf:fileRef=\"file%zu\" "
-                "ovf:format=\"http://www.vmware.com/interfaces/specifications/vmdk.html"
-                "#streamOptimized\"/>\n",
-                (unsigned long long)o->disks[i].capacity, i + 1, i + 1);
-    fputs("  </DiskSection>\n"
-          "  <NetworkSection>\n"
-          "    <Info>The list of logical networks</Info>\n"
-          "    <Network ovf:name=\"VM Network\">\n"
-          "      <Description>The VM Network network</Description>\n"
-          "    </Network>\n"
-          "  </NetworkSection>\n",
+                "ovf:diskId=\"vmdisk%zu\" ",
+                (unsigned long long)o->disks[i].capacity, i + 1);
+        if (o->disks[i].file != NULL)
+            fprintf(f, "ovf:fileRef=\"file%zu\" ", i + 1);
+        fputs("ovf:format=\"http://www.vmware.com/interfaces/specifications/vmdk.html"
+              "#streamOptimized\"/>\n",
+              f);
+    }
+    fputs("  </DiskSection>\n", f);
+}
+
+/* Each network once, however many adapters are on it. */
+static void put_networks(FILE *f, const struct vml_machine *m)
+{
+    if (m->n_nics == 0)
+        return;
+    fputs("  <NetworkSection>\n"
+          "    <Info>The list of logical networks</Info>\n",
           f);
+    for (unsigned i = 0; i < m->n_nics; i++) {
+        unsigned k = 0;
+
+        while (strcmp(m->nics[k].network, m->nics[i].network) != 0)
+            k++;
+        if (k < i)
+            continue;
+        fputs("    <Network ovf:name=\"", f);
+        put_escaped(f, m->nics[i].network);
+        fputs("\">\n      <Description>The ", f);
+        put_escaped(f, m->nics[i].network);
+        fputs(" network</Description>\n    </Network>\n", f);
+    }
+    fputs("  </NetworkSection>\n", f);
 }
 
 static void put_cpus_and_memory(FILE *f, const struct vml_machine *m)
@@ -111,54 +134,92 @@ static void put_cpus_and_memory(FILE *f, const struct vml_machine *m)
             (unsigned long long)mib, ID_MEMORY, (unsigned long long)mib);
 }
 
+static void put_controllers(FILE *f, const struct ovf_controllers *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct ovf_controller_type *t = c->items[i].type;
+        unsigned address = c->items[i].address;
+
+        fprintf(f,
+                "      <Item>\n"
+                "        <rasd:Address>%u</rasd:Address>\n"
+                "        <rasd:Description>%s Controller</rasd:Description>\n"
+                "        <rasd:ElementName>%s controller %u</rasd:ElementName>\n"
+                "        <rasd:InstanceID>%zu</rasd:InstanceID>\n",
+                address, t->bus_name, t->bus_name, address, ID_CONTROLLER + i);
+        if (t->subtype != NULL)
+            put_element(f, "        ", "rasd:ResourceSubType", t->subtype);
+        fprintf(f,
+                "        <rasd:ResourceType>%u</rasd:ResourceType>\n"
+                "      </Item>\n",
+                t->resource);
+    }
+}
+
 static void put_disks(FILE *f, const struct ovf_text *o)
 {
-    size_t controllers = vml_div_up(o->n_disks, OVF_DISKS_PER_CONTROLLER);
-
-    for (size_t i = 0; i < controllers; i++)
+    for (size_t i = 0; i < o->n_disks; i++)
         fprintf(f,
                 "      <Item>\n"
-                "        <rasd:Address>%zu</rasd:Address>\n"
-                "        <rasd:Description>SCSI Controller</rasd:Description>\n"
-                "        <rasd:ElementName>SCSI controller %zu</rasd:ElementName>\n"
-                "        <rasd:InstanceID>%zu</rasd:InstanceID>\n"
-                "        <rasd:ResourceSubType>lsilogic</rasd:ResourceSubType>\n"
-                "        <rasd:ResourceType>6</rasd:ResourceType>\n"
-                "      </Item>\n",
-                i, i, ID_CONTROLLER + i);
-    for (size_t i = 0; i < o->n_disks; i++) {
-        size_t unit = i % OVF_DISKS_PER_CONTROLLER;
-
-        unit += unit >= 7; /* SCSI target 7 is the controller */
-        fprintf(f,
-                "      <Item>\n"
-                "        <rasd:AddressOnParent>%zu</rasd:AddressOnParent>\n"
+                "        <rasd:AddressOnParent>%u</rasd:AddressOnParent>\n"
                 "        <rasd:ElementName>Hard disk %zu</rasd:ElementName>\n"
                 "        <rasd:HostResource>ovf:/disk/vmdisk%zu</rasd:HostResource>\n"
                 "        <rasd:InstanceID>%zu</rasd:InstanceID>\n"
                 "        <rasd:Parent>%zu</rasd:Parent>\n"
                 "        <rasd:ResourceType>17</rasd:ResourceType>\n"
                 "      </Item>\n",
-                unit, i + 1, i + 1, ID_CONTROLLER + controllers + i,
-                ID_CONTROLLER + i / OVF_DISKS_PER_CONTROLLER);
+                o->disks[i].unit, i + 1, i + 1, ID_CONTROLLER + o->controllers->n + i,
+                ID_CONTROLLER + o->disks[i].controller);
+}
+
+static void put_nics(FILE *f, const struct ovf_text *o)
+{
+    size_t id = ID_CONTROLLER + o->controllers->n + o->n_disks;
+
+    for (unsigned i = 0; i < o->machine->n_nics; i++) {
+        const struct vml_nic *nic = &o->machine->nics[i];
+
+        fprintf(f,
+                "      <Item>\n"
+                "        <rasd:AddressOnParent>%u</rasd:AddressOnParent>\n"
+                "        <rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>\n",
+                i);
+        put_element(f, "        ", "rasd:Connection", nic->network);
+        fprintf(f, "        <rasd:Description>%s ethernet adapter on &quot;", nic->model);
+        put_escaped(f, nic->network);
+        fprintf(f,
+                "&quot;</rasd:Description>\n"
+                "        <rasd:ElementName>Ethernet %u</rasd:ElementName>\n"
+                "        <rasd:InstanceID>%zu</rasd:InstanceID>\n"
+                "        <rasd:ResourceSubType>%s</rasd:ResourceSubType>\n"
+                "        <rasd:ResourceType>10</rasd:ResourceType>\n"
+                "      </Item>\n",
+                i + 1, id + i, nic->model);
     }
 }
 
-static void put_network(FILE *f)
+/* One of VMware's identifiers: "debian11_64Guest", "otherGuest64". */
+static bool is_os_type(const char *os)
 {
+    const char *end = strstr(os, "Guest");
+
+    return end != NULL && (end[5] == '\0' || strcmp(end + 5, "64") == 0) &&
+           strspn(os, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+               strlen(os);
+}
+
+/* VMware goes by the identifier.  CIM's number, which the schema wants, is that of "other" (1) or
+ * of "other, 64-bit" (102). */
+static void put_os(FILE *f, const char *os)
+{
+    const char *type = is_os_type(os) ? os : "otherGuest64";
+
     fprintf(f,
-            "      <Item>\n"
-            "        <rasd:AddressOnParent>0</rasd:AddressOnParent>\n"
-            "        <rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>\n"
-            "        <rasd:Connection>VM Network</rasd:Connection>\n"
-            "        <rasd:Description>E1000 ethernet adapter on &quot;VM Network&quot;"
-            "</rasd:Description>\n"
-            "        <rasd:ElementName>Ethernet 1</rasd:ElementName>\n"
-            "        <rasd:InstanceID>%d</rasd:InstanceID>\n"
-            "        <rasd:ResourceSubType>E1000</rasd:ResourceSubType>\n"
-            "        <rasd:ResourceType>10</rasd:ResourceType>\n"
-            "      </Item>\n",
-            ID_NETWORK);
+            "    <OperatingSystemSection ovf:id=\"%d\" vmw:osType=\"%s\">\n"
+            "      <Info>The kind of installed guest operating system</Info>\n",
+            strstr(type, "64") != NULL ? 102 : 1, type);
+    put_element(f, "      ", "Description", os[0] != '\0' ? os : "Other (64-bit)");
+    fputs("    </OperatingSystemSection>\n", f);
 }
 
 static void put_config(FILE *f, const char *key, const char *value)
@@ -176,24 +237,20 @@ static void put_system(FILE *f, const struct ovf_text *o)
     put_escaped(f, o->id);
     fputs("\">\n    <Info>A virtual machine</Info>\n", f);
     put_element(f, "    ", "Name", name);
-    /* 102: other, 64-bit */
-    fputs("    <OperatingSystemSection ovf:id=\"102\" vmw:osType=\"otherGuest64\">\n"
-          "      <Info>The kind of installed guest operating system</Info>\n",
-          f);
-    put_element(f, "      ", "Description", m->os[0] != '\0' ? m->os : "Other (64-bit)");
-    fputs("    </OperatingSystemSection>\n"
-          "    <VirtualHardwareSection>\n"
+    put_os(f, m->os);
+    fputs("    <VirtualHardwareSection>\n"
           "      <Info>Virtual hardware requirements</Info>\n"
           "      <System>\n"
           "        <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>\n"
           "        <vssd:InstanceID>0</vssd:InstanceID>\n",
           f);
     put_element(f, "        ", "vssd:VirtualSystemIdentifier", name);
-    put_element(f, "        ", "vssd:VirtualSystemType", o->hardware);
+    put_element(f, "        ", "vssd:VirtualSystemType", m->hardware);
     fputs("      </System>\n", f);
     put_cpus_and_memory(f, m);
+    put_controllers(f, o->controllers);
     put_disks(f, o);
-    put_network(f);
+    put_nics(f, o);
     if (m->firmware != VML_FIRMWARE_UNKNOWN)
         put_config(f, "firmware", m->firmware == VML_FIRMWARE_UEFI ? "efi" : "bios");
     if (m->secure_boot)
@@ -221,6 +278,7 @@ int ovf_print(char **text, size_t *len, const struct ovf_text *what, struct vml_
           " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\n",
           f);
     put_files(f, what);
+    put_networks(f, what->machine);
     put_system(f, what);
     fputs("</Envelope>\n", f);
     failed = ferror(f) != 0;

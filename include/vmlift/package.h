@@ -50,6 +50,13 @@ struct vml_open {
                                    or is not read, is a note (vml_disk.absent) */
 };
 
+/* A disk that is to be written. */
+struct vml_new_disk {
+    uint64_t size;       /* bytes */
+    char controller[24]; /* as in struct vml_disk; "" leaves it to the format */
+    bool empty;          /* its size is all that is written: it is not added */
+};
+
 /* --- what a package format provides (formats/ova.c) ----------------------------------------- */
 
 struct vml_package_reader {
@@ -61,8 +68,10 @@ struct vml_package_reader {
 };
 struct vml_package_writer {
     const struct vml_package_ops *ops;
-    const char *disk_format,
-        *disk_subformat; /* what its disks are to be: "vmdk", "streamOptimized" */
+    /* What its disks are to be: "vmdk", "streamOptimized"; and of the one that was added last, what
+     * its description says of it, too: "adapter=ide", or NULL. */
+    const char *disk_format, *disk_subformat, *disk_options;
+    struct vml_notes notes; /* what the machine has and the format has not */
 };
 struct vml_package_ops {
     /* Reads the description: machine and disks.  Takes `in` over when it succeeds.  Of `how` vm and
@@ -82,12 +91,12 @@ struct vml_package_ops {
     int (*verify)(struct vml_package_reader *p, struct vml_error *err);
     void (*close)(struct vml_package_reader *p);
 
-    /* A package of exactly n disks, sizes in bytes.  Takes `o` over when it succeeds. */
+    /* A package of exactly n disks.  Takes `o` over when it succeeds. */
     int (*create)(struct vml_package_writer **out, struct vml_output *o,
-                  const struct vml_machine *machine, const uint64_t *sizes, size_t n,
+                  const struct vml_machine *machine, const struct vml_new_disk *disks, size_t n,
                   const struct vml_create *c, struct vml_error *err);
-    /* Where disk number i goes; called for 0, 1, .. n-1, each written whole before the next. The
-     * output is the caller's. */
+    /* Where disk number i goes; called in their order for all that are not empty, each written
+     * whole before the next. The output is the caller's. */
     int (*add)(struct vml_package_writer *w, size_t i, struct vml_output **o,
                struct vml_error *err);
     int (*finish)(struct vml_package_writer *w, struct vml_error *err); /* durable */
@@ -135,15 +144,18 @@ void vml_package_free(struct vml_package *p);
 void vml_package_freep(struct vml_package **p);
 
 /* A new package (or lone disk: n must be 1, else VML_EUNSUPPORTED package/one-disk) in `format`.
- * subformat and options (of the disk format; of the package format for packages) may be NULL. Takes
- * `o` over, also on failure. */
+ * subformat and options (of the disk format; of the package format for packages) may be NULL.  The
+ * machine's own words are kept where options do not say otherwise and the format has them; else
+ * there is a note.  A lone disk is written as any other, also if it is empty.  Takes `o` over, also
+ * on failure. */
 struct vml_package_out;
 int vml_package_create(struct vml_package_out **out, const struct vml_format *const *table,
                        const struct vml_format *format, struct vml_output *o,
-                       const struct vml_machine *machine, const uint64_t *sizes, size_t n,
-                       const char *subformat, const char *options, struct vml_error *err);
-/* The writer of disk number i (0, 1, .. n-1), to be filled by vml_copy and freed by the caller
- * before the next. */
+                       const struct vml_machine *machine, const struct vml_new_disk *disks,
+                       size_t n, const char *subformat, const char *options, struct vml_error *err);
+const struct vml_notes *vml_package_out_notes(const struct vml_package_out *p);
+/* The writer of disk number i, to be filled by vml_copy and freed by the caller before the next:
+ * of all in their order, but for those of a machine that are empty. */
 int vml_package_add(struct vml_package_out *p, size_t i, struct vml_writer **out,
                     struct vml_error *err);
 int vml_package_finish(struct vml_package_out *p, struct vml_error *err);

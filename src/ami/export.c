@@ -9,7 +9,7 @@
 struct machine {
     struct vml_machine is;
     struct vml_snapshot *disks;
-    uint64_t *sizes;
+    struct vml_new_disk *to; /* what becomes of them */
     size_t n;
 };
 
@@ -18,14 +18,14 @@ static void machine_clear(struct machine *m)
     for (size_t i = 0; i < m->n; i++)
         vml_snapshot_clear(&m->disks[i]);
     free(m->disks);
-    free(m->sizes);
+    free(m->to);
 }
 
 static int add_disk(struct machine *m, struct vml_store *s, const char *id, struct vml_error *err)
 {
     if (vml_snapshot_get(s, id, &m->disks[m->n], err) < 0)
         return -1;
-    m->sizes[m->n] = m->disks[m->n].size;
+    m->to[m->n].size = m->disks[m->n].size;
     m->n++;
     return 0;
 }
@@ -33,8 +33,8 @@ static int add_disk(struct machine *m, struct vml_store *s, const char *id, stru
 static int reserve(struct machine *m, size_t n, struct vml_error *err)
 {
     m->disks = calloc(n, sizeof *m->disks);
-    m->sizes = calloc(n, sizeof *m->sizes);
-    return m->disks && m->sizes ? 0 : vml_fail_nomem(err);
+    m->to = calloc(n, sizeof *m->to);
+    return m->disks && m->to ? 0 : vml_fail_nomem(err);
 }
 
 static int of_snapshot(struct machine *m, struct vml_store *s, const struct vml_where *where,
@@ -99,7 +99,7 @@ int vml_export(struct vml_store *s, const char *image_or_snapshot, struct vml_ou
                         "snapshots one by one",
                         image_or_snapshot, m.n, how->format->name);
     owned = NULL;
-    if (vml_package_create(&p, how->table, how->format, o, &m.is, m.sizes, m.n, how->subformat,
+    if (vml_package_create(&p, how->table, how->format, o, &m.is, m.to, m.n, how->subformat,
                            how->options, err) < 0)
         return -1;
     for (size_t i = 0; i < m.n; i++) {

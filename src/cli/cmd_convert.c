@@ -13,7 +13,7 @@ struct convert {
     const char *from, *vm;
     struct target to;
     struct parents parents;
-    bool progress;
+    bool progress, repack;
     unsigned threads, disk;
     uint64_t size;
 };
@@ -29,6 +29,8 @@ static const struct opt opts[] = {
       "size of the disk, for -f raw from a pipe, which must hold just as much; of a compressed "
       "file "
       "it saves the pass that counts" },
+    { 0, "repack", NULL, OPT_FLAG, offsetof(struct convert, repack),
+      "write the OVA anew, with its disks as they are compressed, which are only checked" },
     OPT_COPY(convert),
     { 0 },
 };
@@ -42,7 +44,12 @@ static const struct opt_verb verb = {
     "of "
     "one disk takes an OVA of one disk, or the one that --disk names. SRC may be compressed with "
     "gzip, xz, zstd or bzip2. A manifest is checked before DST appears, and DST appears only when "
-    "it is complete. \"-\" is standard input or output.",
+    "it is complete. \"-\" is standard input or output.\n"
+    "An OVA keeps what its source says of the machine, as far as VMware has it; -o says otherwise. "
+    "With --repack an OVA is made anew, with --force onto itself: description and "
+    "manifest are made new, members are in VMware's order and named after DST or -o name=, and "
+    "each disk is checked and handed on as it is compressed, or refused. Members that are no disks "
+    "and a certificate are left out.",
     opts
 };
 
@@ -102,6 +109,7 @@ struct job {
     bool seekable;          /* the package */
     struct vml_input *pipe; /* beneath a raw disk whose size was given */
     struct vml_package_out *to;
+    bool machine;    /* it is one, and no lone disk */
     size_t first, n; /* the disks to take */
     struct vml_copy copy;
     struct vml_notes notes; /* those of the readers, which do not live long */
@@ -159,6 +167,27 @@ static int disk_size(const struct job *j, size_t i, uint64_t *size, struct vml_e
     return 0;
 }
 
+/* --repack promises that what is compressed stays as it is. */
+static int check_passed_on(const struct vml_reader *r, const struct vml_writer *w,
+                           struct vml_error *err)
+{
+    if (r->codec != VML_CODEC_NONE && r->codec == w->codec && r->unit == w->unit)
+        return 0;
+    return vml_fail(err, VML_EUNSUPPORTED, "convert/repack",
+                    "%s: is a %s %s, which an OVA cannot take as it is stored; without --repack it "
+                    "is converted",
+                    r->name, r->format, r->subformat);
+}
+
+static void add_disk(struct job *j, const struct vml_writer *w, uint64_t size)
+{
+    json_array_append_new(
+        j->disks,
+        json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "format", w->format, "subformat", w->subformat,
+                  "virtual_size", json_size(size), "data", (json_int_t)j->copy.bytes.data, "zero",
+                  (json_int_t)j->copy.bytes.zero, "hole", (json_int_t)j->copy.bytes.hole));
+}
+
 /* Disk k of the result. */
 static int copy_disk(struct job *j, size_t k, struct vml_reader *r, uint64_t size,
                      struct vml_error *err)
@@ -169,9 +198,10 @@ static int copy_disk(struct job *j, size_t k, struct vml_reader *r, uint64_t siz
         return vml_fail(err, VML_EDATA, "convert/capacity",
                         "%s: has %" PRIu64 " bytes, and the machine's description says %" PRIu64,
                         r->name, r->size, size);
-    if (vml_package_add(j->to, k, &w, err) < 0)
+    if (vml_package_add(j->to, k, &w, err) < 0 ||
+        (j->how->repack && check_passed_on(r, w, err) < 0))
         return -1;
-    if (k == j->n - 1) { /* all is read when this one finishes */
+    if (!j->machine) { /* this one's finish is all there is */
         struct vml_writer *plain = w;
         w = NULL;
         if (vml_writer_guard(&w, plain, check_source, j, err) < 0)
@@ -181,11 +211,53 @@ static int copy_disk(struct job *j, size_t k, struct vml_reader *r, uint64_t siz
         return -1;
     for (size_t i = 0; i < r->notes.n; i++)
         vml_note(&j->notes, r->notes.items[i].slug, "%s", r->notes.items[i].text);
-    json_array_append_new(
-        j->disks,
-        json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "format", w->format, "subformat", w->subformat,
-                  "virtual_size", json_size(size), "data", (json_int_t)j->copy.bytes.data, "zero",
-                  (json_int_t)j->copy.bytes.zero, "hole", (json_int_t)j->copy.bytes.hole));
+    add_disk(j, w, size);
+    return 0;
+}
+
+/* A machine's disks without a file stay so; anything else is a disk that is written.  *lead is the
+ * first of these, opened, or NULL. */
+static int plan_disks(struct job *j, struct vml_new_disk *disks, struct vml_reader **lead,
+                      struct vml_error *err)
+{
+    size_t first = j->n;
+
+    for (size_t k = j->n; k-- > 0;) {
+        const struct vml_disk *d = vml_package_disk(j->from, j->first + k);
+
+        disks[k].empty = j->machine && d->file == NULL;
+        memcpy(disks[k].controller, d->controller, sizeof disks[k].controller);
+        if (disks[k].empty)
+            disks[k].size = d->capacity;
+        else
+            first = k;
+    }
+    for (size_t k = first + 1; k < j->n; k++)
+        if (!disks[k].empty && disk_size(j, j->first + k, &disks[k].size, err) < 0)
+            return -1;
+    if (first == j->n)
+        return 0;
+    if (source_disk(j, j->first + first, lead, err) < 0)
+        return -1;
+    disks[first].size = (*lead)->size;
+    return 0;
+}
+
+static int copy_disks(struct job *j, const struct vml_new_disk *disks, struct vml_reader **lead,
+                      struct vml_error *err)
+{
+    for (size_t k = 0; k < j->n; k++) {
+        if (disks[k].empty) {
+            json_array_append_new(j->disks, json_pack("{s:b, s:o}", "empty", true, "virtual_size",
+                                                      json_size(disks[k].size)));
+            continue;
+        }
+        if (*lead == NULL && source_disk(j, j->first + k, lead, err) < 0)
+            return -1;
+        if (copy_disk(j, k, *lead, disks[k].size, err) < 0)
+            return -1;
+        vml_reader_freep(lead);
+    }
     return 0;
 }
 
@@ -193,36 +265,47 @@ static int copy_all(struct job *j, const struct vml_format *format, struct vml_o
                     const char *subformat, const char *options, struct vml_error *err)
 {
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
-    VML_AUTO(vml_freep) uint64_t *sizes = calloc(j->n, sizeof *sizes);
+    VML_AUTO(vml_freep) struct vml_new_disk *disks = calloc(j->n, sizeof *disks);
     VML_AUTO(progress_end) struct progress progress = { 0 };
+    struct vml_output *taken;
     uint64_t total = 0;
 
-    if (sizes == NULL || j->disks == NULL)
+    if (disks == NULL || j->disks == NULL)
         return vml_fail_nomem(err);
-    for (size_t k = 1; k < j->n; k++)
-        if (disk_size(j, j->first + k, &sizes[k], err) < 0)
-            return -1;
-    if (source_disk(j, j->first, &r, err) < 0)
+    if (plan_disks(j, disks, &r, err) < 0)
         return -1;
-    sizes[0] = r->size;
     for (size_t k = 0; k < j->n; k++)
-        total = sizes[k] == VML_SIZE_UNKNOWN ? sizes[k] : total + sizes[k];
-
-    struct vml_output *taken = *o;
+        if (!disks[k].empty)
+            total = disks[k].size == VML_SIZE_UNKNOWN ? disks[k].size : total + disks[k].size;
+    taken = *o;
     *o = NULL;
-    if (vml_package_create(&j->to, vml_formats, format, taken, vml_package_machine(j->from), sizes,
+    if (vml_package_create(&j->to, vml_formats, format, taken, vml_package_machine(j->from), disks,
                            j->n, subformat, options, err) < 0)
         return -1;
     progress_start(&progress, j->how->progress, total);
     progress_attach(&progress, &j->copy);
-    for (size_t k = 0; k < j->n; k++) {
-        if (k > 0 && source_disk(j, j->first + k, &r, err) < 0)
-            return -1;
-        if (copy_disk(j, k, r, sizes[k], err) < 0)
-            return -1;
-        vml_reader_freep(&r);
-    }
+    if (copy_disks(j, disks, &r, err) < 0 || (j->machine && check_source(j, err) < 0))
+        return -1;
     return vml_package_finish(j->to, err);
+}
+
+static int check_repack(const struct job *j, const struct vml_format *to, const char *options,
+                        struct vml_error *err)
+{
+    const struct vml_create create = { .options = options };
+    char buf[64];
+
+    if (to->package == NULL || !source_is_machine(j->from))
+        return vml_fail(err, VML_EUSAGE, "usage/repack",
+                        "--repack is for machines: from an OVA to an OVA");
+    if (j->how->disk > 0)
+        return vml_fail(err, VML_EUSAGE, "usage/repack",
+                        "--repack keeps all disks: it does not go with --disk");
+    if (vml_create_option(&create, "level", NULL, buf) != NULL)
+        return vml_fail(err, VML_EUSAGE, "usage/repack",
+                        "--repack keeps disks as they are compressed: it does not go with "
+                        "-o level=");
+    return 0;
 }
 
 /* Which disks of the package are meant. */
@@ -272,16 +355,20 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
         return -1;
     }
     if (vml_package_open_as(&j->from, vml_formats, in, &how, err) < 0 ||
-        choose(j, src, to, err) < 0)
+        (j->how->repack && check_repack(j, to, options, err) < 0) || choose(j, src, to, err) < 0)
         return -1;
+    j->machine = to->package != NULL;
     j->seekable = vml_package_can_seek(j->from);
     int rc = copy_all(j, to, &o, subformat, options, err);
     out_notes(input_named(src), vml_package_notes(j->from));
     out_notes(input_named(src), &j->notes);
+    if (j->to != NULL)
+        out_notes(dst, vml_package_out_notes(j->to));
     if (rc < 0 || !cli->json)
         return rc;
     json_add_notes(notes, vml_package_notes(j->from));
     json_add_notes(notes, &j->notes);
+    json_add_notes(notes, vml_package_out_notes(j->to));
     return out_json(json_pack("{s:o, s:o, s:s, s:O, s:O}", "source", json_text(src), "path",
                               json_text(dst), "format", to->name, "disks", j->disks, "notes",
                               notes),

@@ -494,7 +494,7 @@ int vml_package_verify(struct vml_package *p, struct vml_error *err)
 struct vml_package_out {
     const struct vml_format *const *table;
     char *name; /* of the output */
-    uint64_t *sizes;
+    struct vml_new_disk *disks;
     size_t n;
     struct vml_package_writer *writer; /* of a package format; else NULL, and: */
     struct vml_writer *lone;           /* not yet handed out */
@@ -508,7 +508,7 @@ static int create_package(struct vml_package_out *p, const struct vml_format *f,
     const struct vml_subformat *s;
 
     if (vml_create_check(f, *o, c, &s, err) < 0 ||
-        f->package->create(&p->writer, *o, machine, p->sizes, p->n, c, err) < 0) {
+        f->package->create(&p->writer, *o, machine, p->disks, p->n, c, err) < 0) {
         vml_error_prefix(err, "%s", p->name);
         return -1;
     }
@@ -526,30 +526,37 @@ static int create_lone(struct vml_package_out *p, const struct vml_format *f, st
         return vml_fail(err, VML_EUNSUPPORTED, "package/one-disk",
                         "%s: %s holds one disk, and there are %zu", p->name, f->name, p->n);
     *o = NULL;
-    return vml_image_create(&p->lone, f, given, p->sizes[0], c->subformat, c->options, err);
+    return vml_image_create(&p->lone, f, given, p->disks[0].size, c->subformat, c->options, err);
 }
 
 int vml_package_create(struct vml_package_out **out, const struct vml_format *const *table,
                        const struct vml_format *format, struct vml_output *o,
-                       const struct vml_machine *machine, const uint64_t *sizes, size_t n,
-                       const char *subformat, const char *options, struct vml_error *err)
+                       const struct vml_machine *machine, const struct vml_new_disk *disks,
+                       size_t n, const char *subformat, const char *options, struct vml_error *err)
 {
     VML_AUTO(vml_output_freep) struct vml_output *owned = o;
     VML_AUTO(vml_package_out_freep) struct vml_package_out *p = calloc(1, sizeof *p);
     struct vml_create c = { .size = VML_SIZE_UNKNOWN, .subformat = subformat, .options = options };
 
     if (p == NULL || (p->name = strdup(vml_output_name(o))) == NULL ||
-        (p->sizes = calloc(n + 1, sizeof *p->sizes)) == NULL)
+        (p->disks = calloc(n + 1, sizeof *p->disks)) == NULL)
         return vml_fail_nomem(err);
     p->table = table;
     p->n = n;
-    memcpy(p->sizes, sizes, n * sizeof *sizes);
+    memcpy(p->disks, disks, n * sizeof *disks);
     if ((format->package != NULL ? create_package(p, format, &owned, machine, &c, err)
                                  : create_lone(p, format, &owned, &c, err)) < 0)
         return -1;
     *out = p;
     p = NULL;
     return 0;
+}
+
+const struct vml_notes *vml_package_out_notes(const struct vml_package_out *p)
+{
+    static const struct vml_notes none = { 0 };
+
+    return p->writer != NULL ? &p->writer->notes : &none;
 }
 
 int vml_package_add(struct vml_package_out *p, size_t i, struct vml_writer **out,
@@ -565,12 +572,14 @@ int vml_package_add(struct vml_package_out *p, size_t i, struct vml_writer **out
         p->lone = NULL;
         return 0;
     }
+    assert(!p->disks[i].empty);
     if (vml_format_find(&f, p->table, p->writer->disk_format, err) < 0 ||
         p->writer->ops->add(p->writer, i, &o, err) < 0) {
         vml_error_prefix(err, "%s", p->name);
         return -1;
     }
-    return vml_image_create(out, f, o, p->sizes[i], p->writer->disk_subformat, NULL, err);
+    return vml_image_create(out, f, o, p->disks[i].size, p->writer->disk_subformat,
+                            p->writer->disk_options, err);
 }
 
 int vml_package_finish(struct vml_package_out *p, struct vml_error *err)
@@ -588,7 +597,7 @@ void vml_package_out_free(struct vml_package_out *p)
     if (p->writer != NULL)
         p->writer->ops->free(p->writer);
     vml_writer_free(p->lone);
-    free(p->sizes);
+    free(p->disks);
     free(p->name);
     free(p);
 }

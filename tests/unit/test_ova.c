@@ -443,12 +443,12 @@ static int write_ova(const char *name, size_t n, const char *options, struct vml
     static const struct vml_machine machine = {
         .name = "My <VM>", .cpus = 2, .memory = (uint64_t)2 << 30, .firmware = VML_FIRMWARE_UEFI
     };
-    const uint64_t sizes[] = { DISK_SIZE, DISK_SIZE };
+    const struct vml_new_disk disks[] = { { .size = DISK_SIZE }, { .size = DISK_SIZE } };
     VML_AUTO(vml_package_out_freep) struct vml_package_out *p = NULL;
     struct vml_output *o;
 
     CHECK_OK(vml_output_create(&o, path_of(name), VML_OUTPUT_FORCE, err), err);
-    if (vml_package_create(&p, vml_formats, &vml_format_ova, o, &machine, sizes, n, NULL, options,
+    if (vml_package_create(&p, vml_formats, &vml_format_ova, o, &machine, disks, n, NULL, options,
                            err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
@@ -537,16 +537,16 @@ static void test_write_refused(void)
 {
     struct vml_package_out *p = NULL;
     struct vml_machine machine = { 0 };
-    uint64_t sizes[61] = { DISK_SIZE, DISK_SIZE };
+    struct vml_new_disk sizes[121] = { { .size = DISK_SIZE }, { .size = DISK_SIZE } };
     struct vml_output *o, *pipe;
     struct vml_error err;
 
     CHECK_INT(sh("rm o.ova"), 0);
     CHECK_FAILS(write_ova("o.ova", 1, "manifest=md5", &err), &err, "image/option");
     CHECK_FAILS(write_ova("o.ova", 1, "hw=virtualbox-2.2", &err), &err, "image/option");
-    CHECK_FAILS(write_ova("o.ova", 1, "level=3", &err), &err, "image/option");
+    CHECK_FAILS(write_ova("o.ova", 1, "level=0", &err), &err, "image/option");
     CHECK_OK(vml_output_create(&o, path_of("o.ova"), 0, &err), &err);
-    CHECK_FAILS(vml_package_create(&p, vml_formats, &vml_format_ova, o, &machine, sizes, 61, NULL,
+    CHECK_FAILS(vml_package_create(&p, vml_formats, &vml_format_ova, o, &machine, sizes, 121, NULL,
                                    NULL, &err),
                 &err, "ova/disks");
     CHECK_OK(vml_output_create(&o, path_of("o.ova"), 0, &err), &err);

@@ -423,10 +423,12 @@ static void test_print(void)
                                    .cpus = 3,
                                    .memory = (5ull << 30) + 1,
                                    .firmware = VML_FIRMWARE_UEFI,
-                                   .secure_boot = true };
+                                   .secure_boot = true,
+                                   .hardware = "vmx-13" };
+    struct ovf_controllers controllers = { 0 };
     char names[20][16];
     struct ovf_text_disk disks[20];
-    struct ovf_text what = { &machine, "vm", "vmx-13", disks, 20 };
+    struct ovf_text what = { &machine, "vm", &controllers, disks, 20 };
     struct vml_error err;
     struct ovf o;
     char *text;
@@ -434,7 +436,12 @@ static void test_print(void)
 
     for (size_t i = 0; i < 20; i++) {
         snprintf(names[i], sizeof names[i], "disk%zu.vmdk", i + 1);
-        disks[i] = (struct ovf_text_disk){ names[i], 1000 + i, (i + 1) << 30 };
+        disks[i] = (struct ovf_text_disk){ .file = names[i],
+                                           .file_size = 1000 + i,
+                                           .capacity = (i + 1) << 30 };
+        CHECK_OK(ovf_place_disk(&controllers, ovf_controller_named("lsilogic"),
+                                &disks[i].controller, &disks[i].unit, &err),
+                 &err);
     }
     CHECK_OK(ovf_print(&text, &len, &what, &err), &err);
     CHECK_INT(strlen(text), len);
