@@ -97,6 +97,12 @@ int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
  * false; commit and free leave `of` as it is. */
 int vml_output_append(struct vml_output **out, struct vml_output *of, const char *name,
                       vml_tap *tap, void *arg, struct vml_error *err);
+/* A file called `name` (without a folder) beside the file `of`, of which it is a part: seekable,
+ * nameless until of's commit, which names it before `of` itself.  It stays of's and is freed with
+ * it.  Fails before a byte is written: output/exists without VML_OUTPUT_FORCE, output/kind, and
+ * VML_EUNSUPPORTED output/no-folder where `of` is a pipe, a device, or appended to something. */
+int vml_output_sibling(struct vml_output **out, struct vml_output *of, const char *name,
+                       struct vml_error *err);
 const char *vml_output_name(const struct vml_output *o);
 bool vml_output_can_seek(const struct vml_output *o);
 uint64_t vml_output_tell(const struct vml_output *o); /* where the next vml_output_write goes */
@@ -112,7 +118,10 @@ int vml_output_zero(struct vml_output *o, uint64_t off, uint64_t len, struct vml
 /* Set the file's length (new bytes are holes), before any pwrite beyond it; a device must be at
  * least as large (output/device-size).  Needs can_seek. */
 int vml_output_resize(struct vml_output *o, uint64_t size, struct vml_error *err);
-/* Durable and under its name when it returns: fdatasync, link or rename, fsync of the folder. */
+/* Durable and under its name when it returns: fdatasync, link or rename, fsync of the folder.
+ * With siblings: they first, `of` last, and after a failure all as it was before.  A file of that
+ * name is replaced at one stroke; where there are siblings a crash between may leave neither the
+ * old `of` nor the new one under its name, but never one with the other's siblings. */
 int vml_output_commit(struct vml_output *o, struct vml_error *err);
 void vml_output_free(struct vml_output *o);
 void vml_output_freep(struct vml_output **o);

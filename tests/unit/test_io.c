@@ -266,6 +266,108 @@ static void siblings(void)
     CHECK(system("rm -r s b") == 0);
 }
 
+/* NAME and two siblings that hold `text`, committed; -1 with err. */
+static int put_group(const char *text, unsigned flags)
+{
+    VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
+    struct vml_output *a, *b;
+
+    if (vml_output_create(&o, "g/name", flags, &err) < 0 ||
+        vml_output_sibling(&a, o, "a", &err) < 0 || vml_output_sibling(&b, o, "b", &err) < 0)
+        return -1;
+    CHECK_OK(vml_output_write(o, text, strlen(text), &err), &err);
+    CHECK_OK(vml_output_pwrite(a, text, strlen(text), 0, &err), &err);
+    CHECK_OK(vml_output_write(b, text, strlen(text), &err), &err);
+    return vml_output_commit(o, &err);
+}
+
+static bool group_is(const char *name, const char *a, const char *b)
+{
+    char command[200];
+
+    snprintf(command, sizeof command,
+             "[ \"$(cat g/name) $(cat g/a) $(cat g/b) $(ls -A g | tr '\\n' ' ')\" = "
+             "'%s %s %s a b name ' ]",
+             name, a, b);
+    return system(command) == 0;
+}
+
+static void output_siblings(void)
+{
+    struct vml_output *o = NULL, *a = NULL, *member = NULL;
+    int out = dup(1), p[2];
+
+    CHECK(mkdir("g", 0700) == 0);
+    CHECK_OK(vml_output_create(&o, "g/name", 0, &err), &err);
+    CHECK_OK(vml_output_sibling(&a, o, "a", &err), &err);
+    CHECK_STR(vml_output_name(a), "g/a");
+    CHECK_OK(vml_output_write(a, "x", 1, &err), &err);
+    CHECK(rmdir("g") == 0 && mkdir("g", 0700) == 0); /* nothing in it before the commit */
+    vml_output_free(o);
+
+    CHECK_OK(put_group("old", 0), &err);
+    CHECK(group_is("old", "old", "old"));
+    CHECK_FAILS(put_group("new", 0), &err, "output/exists");
+    CHECK(strncmp(err.text, "g/name: ", 8) == 0);
+    CHECK_OK(put_group("new", VML_OUTPUT_FORCE), &err);
+    CHECK(group_is("new", "new", "new"));
+
+    /* one of the siblings alone is in the way: known before anything is written */
+    CHECK(unlink("g/name") == 0 && unlink("g/b") == 0);
+    CHECK_FAILS(put_group("more", 0), &err, "output/exists");
+    CHECK(strncmp(err.text, "g/a: ", 5) == 0);
+    CHECK(access("g/name", F_OK) < 0 && access("g/b", F_OK) < 0);
+    CHECK_OK(put_group("more", VML_OUTPUT_FORCE), &err);
+    CHECK(group_is("more", "more", "more"));
+    CHECK(unlink("g/a") == 0 && mkdir("g/a", 0700) == 0);
+    CHECK_FAILS(put_group("none", VML_OUTPUT_FORCE), &err, "output/kind");
+    CHECK(rmdir("g/a") == 0 && symlink("b", "g/a") == 0); /* the link goes, not where it leads */
+    CHECK_OK(put_group("link", VML_OUTPUT_FORCE), &err);
+    CHECK(group_is("link", "link", "link"));
+    CHECK(system("rm -r g") == 0);
+
+    /* what has no folder has no siblings */
+    CHECK_OK(vml_output_create(&o, "whole", 0, &err), &err);
+    CHECK_OK(vml_output_append(&member, o, "m", NULL, NULL, &err), &err);
+    CHECK_FAILS(vml_output_sibling(&a, member, "a", &err), &err, "output/no-folder");
+    vml_output_free(member);
+    vml_output_free(o);
+    CHECK(pipe(p) == 0 && dup2(p[1], 1) == 1);
+    CHECK_OK(vml_output_create(&o, "-", 0, &err), &err);
+    CHECK_FAILS(vml_output_sibling(&a, o, "a", &err), &err, "output/no-folder");
+    vml_output_free(o);
+    CHECK(dup2(out, 1) == 1 && close(out) == 0 && close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+/* Somebody takes a name while the group is written: all is as it was, whichever name it is. */
+static void siblings_late(void)
+{
+    static const char *const names[] = { "g/name", "g/a", "g/b" };
+
+    for (size_t i = 0; i < 3; i++)
+        for (unsigned force = 0; force < 2; force++) {
+            struct vml_output *o, *sibling;
+
+            CHECK(mkdir("g", 0700) == 0);
+            CHECK_OK(vml_output_create(&o, "g/name", force != 0 ? VML_OUTPUT_FORCE : 0, &err),
+                     &err);
+            CHECK_OK(vml_output_sibling(&sibling, o, "a", &err), &err);
+            CHECK_OK(vml_output_sibling(&sibling, o, "b", &err), &err);
+            put_file(names[i], "theirs", 6);
+            if (force != 0) {
+                CHECK_OK(vml_output_commit(o, &err), &err);
+            } else {
+                CHECK_FAILS(vml_output_commit(o, &err), &err, "output/exists");
+                CHECK(strncmp(err.text, names[i], strlen(names[i])) == 0);
+                CHECK(system("[ \"$(cat g/*)\" = theirs ] && [ $(ls -A g | wc -l) = 1 ]") == 0);
+            }
+            vml_output_free(o);
+            CHECK(system(force != 0 ? "[ $(ls -A g | wc -l) = 3 ] && [ -z \"$(cat g/*)\" ]"
+                                    : "[ $(ls -A g | wc -l) = 1 ]") == 0);
+            CHECK(system("rm -r g") == 0);
+        }
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
@@ -274,6 +376,8 @@ int main(void)
     pipes();
     siblings();
     outputs();
+    output_siblings();
+    siblings_late();
     full();
     CHECK_INT(count_files(), 0);
     CHECK(chdir("/") == 0 && rmdir(folder) == 0);
