@@ -129,6 +129,7 @@ static int raw_open(struct vml_reader **out, struct vml_input *in, struct vml_er
                                    .format = "raw",
                                    .subformat = "raw",
                                    .size = size,
+                                   .stored_size = size,
                                    .can_seek = vml_input_can_seek(in) };
     r->base.unit = r->base.can_seek ? SECTOR : VML_CHUNK;
     if (size != VML_SIZE_UNKNOWN && size % SECTOR != 0 && r->base.can_seek) {
@@ -170,26 +171,12 @@ static int raw_stream(struct raw_writer *w, const struct vml_chunk *c, struct vm
 static int raw_put(struct vml_writer *base, const struct vml_chunk *c, struct vml_error *err)
 {
     struct raw_writer *w = (struct raw_writer *)base;
-    uint64_t pos = 0;
 
     if (!vml_output_can_seek(w->out))
         return raw_stream(w, c, err);
     if (c->kind != VML_DATA)
         return vml_output_zero(w->out, c->off, c->len, err);
-    while (pos < c->len) {
-        uint64_t end = pos;
-        bool zero = vml_is_zero(c->data + pos, vml_min_u64(SPARSE_UNIT, c->len - pos));
-
-        do
-            end = vml_min_u64(end + SPARSE_UNIT, c->len);
-        while (end < c->len &&
-               vml_is_zero(c->data + end, vml_min_u64(SPARSE_UNIT, c->len - end)) == zero);
-        if ((zero ? vml_output_zero(w->out, c->off + pos, end - pos, err)
-                  : vml_output_pwrite(w->out, c->data + pos, end - pos, c->off + pos, err)) < 0)
-            return -1;
-        pos = end;
-    }
-    return 0;
+    return vml_write_sparse(w->out, c->data, c->len, c->off, err);
 }
 
 static int raw_finish(struct vml_writer *base, uint64_t size, struct vml_error *err)

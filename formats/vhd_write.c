@@ -168,26 +168,6 @@ static void note_content(struct vhd_writer *w, const struct vml_chunk *c)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Writes what is not zero; the rest reads as zeroes at no cost where the file was never written. */
-static int write_sparse(struct vhd_writer *w, const uint8_t *data, uint64_t len, uint64_t at,
-                        struct vml_error *err)
-{
-    uint64_t pos = 0;
-
-    while (pos < len) {
-        uint64_t end = vml_min_u64(pos + UNIT, len);
-        bool zero = vml_is_zero(data + pos, end - pos);
-
-        while (end < len && vml_is_zero(data + end, vml_min_u64(UNIT, len - end)) == zero)
-            end = vml_min_u64(end + UNIT, len);
-        if ((zero ? vml_output_zero(w->o, at + pos, end - pos, err)
-                  : vml_output_pwrite(w->o, data + pos, end - pos, at + pos, err)) < 0)
-            return -1;
-        pos = end;
-    }
-    return 0;
-}
-
 /* --- dynamic -------------------------------------------------------------------------------- */
 
 /* Room for a block behind the last one. */
@@ -227,7 +207,7 @@ static int dynamic_put(struct vml_writer *base, const struct vml_chunk *c, struc
         if (be32(entry) == VHD_NO_BLOCK && add_block(w, entry, err) < 0)
             return -1;
         at = (uint64_t)be32(entry) * VHD_SECTOR + vhd_bitmap_size(BLOCK_SIZE) + inside;
-        if (write_sparse(w, c->data + done, len, at, err) < 0)
+        if (vml_write_sparse(w->o, c->data + done, len, at, err) < 0)
             return -1;
         done += len;
     }
@@ -267,7 +247,7 @@ static int fixed_put(struct vml_writer *base, const struct vml_chunk *c, struct 
     if (c->kind != VML_DATA)
         return vml_output_zero(w->o, c->off, c->len, err);
     note_content(w, c);
-    return write_sparse(w, c->data, c->len, c->off, err);
+    return vml_write_sparse(w->o, c->data, c->len, c->off, err);
 }
 
 static int fixed_finish(struct vml_writer *base, uint64_t size, struct vml_error *err)

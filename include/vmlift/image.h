@@ -242,6 +242,10 @@ void vml_writer_freep(struct vml_writer **w);
 
 /* Are all len bytes zero? */
 bool vml_is_zero(const void *buf, size_t len);
+/* Bytes to `at` of an output that can seek, for writers whose file is the disk: what is zero, in
+ * steps of 4 KiB, stays a hole of a new file.  Any thread. */
+int vml_write_sparse(struct vml_output *o, const void *buf, size_t len, uint64_t at,
+                     struct vml_error *err);
 
 #ifdef __cplusplus
 }

@@ -168,15 +168,21 @@ int vml_image_open_alone(struct vml_reader **out, const struct vml_format *const
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
     const struct vml_format *f = NULL;
     uint64_t stored = vml_input_size(in);
+    bool unpacked = false;
+    int rc = find_format(&f, table, &owned, format, packed, err);
 
-    if (find_format(&f, table, &owned, format, packed, err) < 0 ||
-        reader_named(&r, f, &owned, err) < 0) {
+    if (rc == 0) {
+        unpacked = owned != in;
+        rc = reader_named(&r, f, &owned, err);
+    }
+    if (rc < 0) {
         if (err->code != VML_EINTERRUPTED)
             vml_error_prefix(err, "%s", vml_input_name(owned));
         return -1;
     }
     assert(r != NULL);
-    r->stored_size = stored;
+    if (unpacked) /* the reader saw only what is inside */
+        r->stored_size = stored;
     if (r->size != VML_SIZE_UNKNOWN && (r->size == 0 || r->size > VML_DISK_MAX))
         return vml_fail(err, VML_EDATA, "image/size", "%s: a disk of %llu bytes; from 1 to %llu",
                         r->name, (unsigned long long)r->size, (unsigned long long)VML_DISK_MAX);
