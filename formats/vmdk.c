@@ -14,7 +14,7 @@
  *                    or disk-delta.vmdk (COWD), or disk-sesparse.vmdk
  *
  * vmdk_header.c  header and footer        vmdk_sparse.c        reading by the tables
- * vmdk_desc.c    descriptor               vmdk_stream.c        reading markers from a pipe
+ * vmdk_desc*.c   descriptor               vmdk_stream.c        reading markers from a pipe
  * vmdk_grain.c   markers, inflate         vmdk_extents.c       reading the files of a descriptor
  * vmdk_write_*.c writing                  vmdk_cowd.c, vmdk_sesparse.c, vmdk_delta.c
  *                                                              reading ESX's redo logs */
@@ -91,8 +91,10 @@ static int vmdk_open(struct vml_reader **out, struct vml_input *in, struct vml_e
 static int vmdk_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                        struct vml_error *err)
 {
-    return strcmp(c->subformat, "streamOptimized") == 0 ? vmdk_stream_create(out, o, c, err)
-                                                        : vmdk_sparse_create(out, o, c, err);
+    if (strcmp(c->subformat, "streamOptimized") == 0)
+        return vmdk_stream_create(out, o, c, err);
+    return strcmp(c->subformat, "monolithicSparse") == 0 ? vmdk_sparse_create(out, o, c, err)
+                                                         : vmdk_extents_create(out, o, c, err);
 }
 
 /* Table entries are 32-bit sector numbers, so no file passes 2 TiB.  How far a stream gets depends
@@ -101,10 +103,12 @@ static const struct vml_subformat subformats[] = {
     { "streamOptimized", VML_CAN_READ | VML_CAN_WRITE | VML_PIPE_READ | VML_PIPE_WRITE,
       VML_DISK_MAX, VMDK_GRAIN },
     { "monolithicSparse", VML_CAN_READ | VML_CAN_WRITE, UINT64_C(2) << 40, VMDK_GRAIN },
-    { "monolithicFlat", VML_CAN_READ, VML_DISK_MAX, 0 },
-    { "twoGbMaxExtentSparse", VML_CAN_READ, VML_DISK_MAX, 0 },
-    { "twoGbMaxExtentFlat", VML_CAN_READ, VML_DISK_MAX, 0 },
-    { "vmfs", VML_CAN_READ, VML_DISK_MAX, 0 },
+    { "monolithicFlat", VML_CAN_READ | VML_CAN_WRITE, VML_DISK_MAX, VMDK_SECTOR },
+    { "twoGbMaxExtentSparse", VML_CAN_READ | VML_CAN_WRITE, VMDK_PIECES_MAX *VMDK_SPLIT,
+      VMDK_GRAIN },
+    { "twoGbMaxExtentFlat", VML_CAN_READ | VML_CAN_WRITE, VMDK_PIECES_MAX *VMDK_SPLIT,
+      VMDK_SECTOR },
+    { "vmfs", VML_CAN_READ | VML_CAN_WRITE, VML_DISK_MAX, VMDK_SECTOR },
     { "vmfsSparse", VML_CAN_READ, UINT64_C(2) << 40, 0 },
     { "seSparse", VML_CAN_READ, VML_DISK_MAX, 0 },
     { "custom", VML_CAN_READ, VML_DISK_MAX, 0 },
@@ -115,13 +119,13 @@ static const struct vml_option options[] = {
     { "level", "deflate level of streamOptimized, 1 (fast) to 9 (1)" },
     { "adapter", "lsilogic, buslogic, ide or legacyESX (lsilogic)" },
     { "hwversion", "virtual hardware version (10)" },
-    { "align", "round the disk's size up to a multiple of this (64K)" },
+    { "align", "round the disk's size up to a multiple of this (64K; of flat ones 512)" },
     { NULL, NULL },
 };
 
 const struct vml_format vml_format_vmdk = {
     .name = "vmdk",
-    .summary = "VMware: streamOptimized and monolithicSparse; flat, split and ESX's are read",
+    .summary = "VMware: streamOptimized, sparse, flat, split, vmfs; ESX's redo logs are read",
     .suffixes = "vmdk",
     .subformats = subformats,
     .options = options,

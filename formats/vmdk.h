@@ -52,7 +52,7 @@ static inline bool vmdk_has_rgd(const struct vmdk_header *h)
 
 /* --- vmdk_desc.c ---------------------------------------------------------------------------- */
 
-#define VMDK_PIECES_MAX 1024u
+#define VMDK_PIECES_MAX 2048u
 
 /* A line of the extent description: a piece of the disk, and where its bytes are. */
 struct vmdk_piece {
@@ -85,10 +85,18 @@ int vmdk_desc_parent(const struct vmdk_desc *d, struct vml_reader *r, struct vml
  * notes and the parent. */
 int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h, struct vml_reader *r,
                     struct vml_error *err);
+
+/* --- vmdk_desc_print.c ----------------------------------------------------------------------- */
+
 /* The text of a descriptor for one sparse extent into out (zero-padded by the caller). */
 #define VMDK_DESC_SECTORS 20u
 int vmdk_desc_print(char out[VMDK_DESC_SECTORS * VMDK_SECTOR], const struct vml_create *c,
                     const char *extent, struct vml_error *err);
+/* Any descriptor, malloc'd. encoding and extents are whole lines, or "". */
+int vmdk_desc_text(char **text, const struct vml_create *c, const char *encoding,
+                   const char *extents, struct vml_error *err);
+/* Can a descriptor have this name; and (opened) does a reader take it for a file beside it? */
+int vmdk_desc_name(const char *name, bool opened, struct vml_error *err);
 
 /* --- vmdk_grain.c --------------------------------------------------------------------------- */
 
@@ -143,10 +151,37 @@ int vmdk_cowd_open(struct vml_reader **out, struct vml_input *in, struct vml_err
 int vmdk_sesparse_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
 /* A descriptor in a file of its own. */
 int vmdk_extents_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err);
+struct findings;
+/* All that is wrong with it and its files. */
+int vmdk_extents_check(struct vml_input *in, const struct findings *to, struct vml_error *err);
 int vmdk_stream_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                        struct vml_error *err);
 int vmdk_sparse_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
                        struct vml_error *err);
+
+/* vmdk_write_extents.c: a descriptor and the files it names. */
+#define VMDK_SPLIT     (UINT64_C(2047) << 20) /* bytes of disk in a piece of twoGbMaxExtent* */
+#define VMDK_FLAT_UNIT 4096u
+int vmdk_extents_create(struct vml_writer **out, struct vml_output *o, const struct vml_create *c,
+                        struct vml_error *err);
+
+/* vmdk_write_sparse.c: a hosted sparse file that is being written, grains in ascending order. */
+struct vmdk_sparse {
+    struct vml_output *o; /* not owned */
+    struct vmdk_header h;
+    uint64_t end;   /* of the file, bytes */
+    uint64_t table; /* the number of the one that is being filled */
+    uint8_t entries[VMDK_GT_BYTES];
+};
+/* c: what its descriptor tells; NULL: it has none, being a piece of a disk. */
+int vmdk_sparse_begin(struct vmdk_sparse *s, struct vml_output *o, uint64_t size,
+                      const struct vml_create *c, struct vml_error *err);
+/* A writer's encode: a byte in c->enc for each grain, 0 where all of it is zero.  Any thread. */
+int vmdk_sparse_map(struct vml_writer *w, struct vml_chunk *c, struct vml_error *err);
+/* off: in this file's disk, a multiple of VMDK_GRAIN; map: as made by vmdk_sparse_map. */
+int vmdk_sparse_put(struct vmdk_sparse *s, uint64_t off, const uint8_t *data, size_t len,
+                    const uint8_t *map, struct vml_error *err);
+int vmdk_sparse_end(struct vmdk_sparse *s, struct vml_error *err); /* and then commit */
 
 /* vmdk_check.c */
 int vmdk_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);

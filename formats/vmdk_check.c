@@ -506,6 +506,7 @@ static int check_disk(struct check *c, struct vml_error *err)
 int vmdk_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err)
 {
     struct check c = { .to = { tell, arg }, .in = in };
+    enum vmdk_magic magic;
     int rc;
 
     c.file_size = vml_input_size(in);
@@ -513,10 +514,13 @@ int vmdk_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_er
     if (vml_input_pread(in, c.header, (size_t)vml_min_u64(sizeof c.header, c.file_size), 0, err) <
         0)
         return -1;
-    if (memcmp(c.header, "COWD", 4) == 0 || le64(c.header) == UINT64_C(0xcafebabe) ||
-        vmdk_desc_probe(c.header, sizeof c.header))
+    if (vmdk_magic(&magic, in, err) < 0)
+        return -1;
+    if (magic == VMDK_TEXT)
+        return vmdk_extents_check(in, &c.to, err);
+    if (magic == VMDK_COWD || magic == VMDK_SESPARSE)
         return vml_fail(err, VML_EUNSUPPORTED, "vmdk/subformat",
-                        "only monolithicSparse and streamOptimized are checked");
+                        "ESX's redo logs (COWD, seSparse) are not checked");
     if (c.sectors == 0) {
         findings_add(&c.to, VML_FAULT, "input/truncated",
                      "%llu bytes, but a VMDK's header alone has %u",

@@ -23,9 +23,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "vmlift/codec.h"
-#include "vmlift/endian.h"
-
 struct span {
     const char *p;
     size_t len;
@@ -332,98 +329,4 @@ int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h, s
                  (unsigned long long)(d.size / VMDK_SECTOR),
                  (unsigned long long)(h->size / VMDK_SECTOR));
     return vmdk_desc_parent(&d, r, err);
-}
-
-/* --- writing -------------------------------------------------------------------------------- */
-
-struct adapter {
-    const char *name;
-    unsigned heads, sectors;
-    uint64_t max_cylinders;
-};
-static const struct adapter adapters[] = {
-    { "lsilogic", 255, 63, UINT32_MAX }, /* what ESX wants for any SCSI */
-    { "buslogic", 255, 63, UINT32_MAX },
-    { "ide", 16, 63, 16383 },
-    { "legacyESX", 255, 63, UINT32_MAX },
-};
-
-static int find_adapter(const struct adapter **out, const char *name, struct vml_error *err)
-{
-    for (size_t i = 0; i < sizeof adapters / sizeof adapters[0]; i++)
-        if (strcasecmp(adapters[i].name, name) == 0) {
-            *out = &adapters[i];
-            return 0;
-        }
-    return vml_fail(err, VML_EUSAGE, "image/option",
-                    "option 'adapter': %s is not lsilogic, buslogic, ide or legacyESX", name);
-}
-
-/* Sixteen bytes of identity, of which the last four are the CID.  The descriptor stands in front of
- * the data, so reproducible output takes them from what is known there: the subformat and the size.
- */
-static int content_id(uint8_t id[16], const struct vml_create *c, struct vml_error *err)
-{
-    uint8_t digest[32];
-    char seed[96];
-    int n;
-
-    if (!vml_reproducible())
-        return vml_random(id, 16, err);
-    n = snprintf(seed, sizeof seed, "vmlift vmdk %s %llu", c->subformat,
-                 (unsigned long long)c->size);
-    vml_sha256(seed, (size_t)n, digest);
-    memcpy(id, digest, 16);
-    return 0;
-}
-
-int vmdk_desc_print(char out[VMDK_DESC_SECTORS * VMDK_SECTOR], const struct vml_create *c,
-                    const char *extent, struct vml_error *err)
-{
-    const struct adapter *adapter = NULL;
-    bool stream = strcmp(c->subformat, "streamOptimized") == 0;
-    char adapter_buf[64], hw_buf[64], hex[33], name[200];
-    const char *hw = vml_create_option(c, "hwversion", "10", hw_buf);
-    uint64_t sectors = c->size / VMDK_SECTOR, cylinders, version;
-    uint8_t id[16];
-
-    if (find_adapter(&adapter, vml_create_option(c, "adapter", "lsilogic", adapter_buf), err) < 0 ||
-        content_id(id, c, err) < 0)
-        return -1;
-    if (!parse_number(&version, (struct span){ hw, strlen(hw) }) || version < 3 || version > 99)
-        return vml_fail(err, VML_EUSAGE, "image/option",
-                        "option 'hwversion': %s is not a number from 3 to 99", hw);
-    id[12] &= 0x7f; /* a CID of ffffffff or fffffffe has meanings of its own */
-    vml_hex(hex, id, sizeof id);
-    snprintf(name, sizeof name, "%s", extent);
-    for (char *p = name; *p != '\0'; p++)
-        if (*p == '"' || (unsigned char)*p < 0x20)
-            *p = '_';
-    cylinders = sectors / (adapter->heads * adapter->sectors);
-    cylinders = vml_max_u64(1, vml_min_u64(cylinders, adapter->max_cylinders));
-    /* libvmdk takes what follows the extents for another extent where the comment in front of #DDB
-     * is missing. */
-    snprintf(out, VMDK_DESC_SECTORS * VMDK_SECTOR,
-             "# Disk DescriptorFile\n"
-             "version=1\n"
-             "CID=%s\n"
-             "parentCID=ffffffff\n"
-             "createType=\"%s\"\n"
-             "\n"
-             "# Extent description\n"
-             "%s %llu SPARSE \"%s\"\n"
-             "\n"
-             "# The Disk Data Base\n"
-             "#DDB\n"
-             "\n"
-             "ddb.adapterType = \"%s\"\n"
-             "ddb.geometry.cylinders = \"%llu\"\n"
-             "ddb.geometry.heads = \"%u\"\n"
-             "ddb.geometry.sectors = \"%u\"\n"
-             "ddb.longContentID = \"%s\"\n"
-             "ddb.virtualHWVersion = \"%llu\"\n",
-             hex + 24, c->subformat, stream ? "RDONLY" : "RW", (unsigned long long)sectors, name,
-             adapter->name, (unsigned long long)cylinders, adapter->heads, adapter->sectors, hex,
-             (unsigned long long)version);
-    return 0;
 }

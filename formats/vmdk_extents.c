@@ -15,6 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "findings.h"
+
 struct piece {
     uint64_t start, size;    /* on the disk, bytes */
     uint64_t at;             /* FLAT: where it begins in the file, bytes */
@@ -200,8 +202,17 @@ static int check_line(const struct vmdk_piece *line, int type, struct vml_error 
     return 0;
 }
 
+/* The size of all files together: a file that several lines name counts once. */
+static void count_file(struct extents *e, size_t i, const struct vml_input *in)
+{
+    for (size_t k = 0; k < i; k++)
+        if (e->pieces[k].name != NULL && strcmp(e->pieces[k].name, e->pieces[i].name) == 0)
+            return;
+    e->r.stored_size += vml_input_size(in);
+}
+
 /* The file that the line names, if it is one that a descriptor may name. */
-static int open_named(struct extents *e, const struct vmdk_piece *line, struct piece *p,
+static int open_named(const struct extents *e, const struct vmdk_piece *line, const struct piece *p,
                       struct vml_input **in, struct vml_error *err)
 {
     bool plain = line->file[0] != '\0' && strpbrk(line->file, "\\%") == NULL;
@@ -290,6 +301,7 @@ static int open_file(struct extents *e, const struct vmdk_piece *line, int type,
         return vml_fail_nomem(err);
     if (open_named(e, line, p, &in, err) < 0)
         return -1;
+    count_file(e, (size_t)(p - e->pieces), in);
     if (vmdk_magic(&magic, in, err) < 0)
         return failed_in(p, err);
     if (magic == VMDK_TEXT && line->offset == 0)
@@ -302,28 +314,22 @@ static int open_file(struct extents *e, const struct vmdk_piece *line, int type,
     return rc < 0 ? failed_in(p, err) : 0;
 }
 
-static int open_pieces(struct extents *e, const struct vmdk_desc *d, struct vml_error *err)
+static int open_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
+                      struct vml_error *err)
 {
-    e->pieces = calloc(d->n_pieces, sizeof *e->pieces);
-    if (e->pieces == NULL)
-        return vml_fail_nomem(err);
-    e->n = d->n_pieces;
-    for (size_t i = 0; i < d->n_pieces; i++) {
-        const struct vmdk_piece *line = &d->pieces[i];
-        struct piece *p = &e->pieces[i];
-        int type = piece_type(line, err);
+    struct piece *p = &e->pieces[i];
+    int type = piece_type(line, err);
 
-        if (type < 0 || check_line(line, type, err) < 0)
-            return -1;
-        p->start = e->r.size;
-        p->size = line->size;
-        e->r.size += line->size;
-        if (type != TYPE_ZERO && open_file(e, line, type, p, err) < 0)
-            return -1;
-        for (size_t k = 0; p->disk != NULL && k < p->disk->notes.n; k++)
-            vml_note(&e->r.notes, p->disk->notes.items[k].slug, "%s: %s", p->name,
-                     p->disk->notes.items[k].text);
-    }
+    p->start = e->r.size;
+    p->size = line->size;
+    e->r.size += line->size;
+    if (type < 0 || check_line(line, type, err) < 0)
+        return -1;
+    if (type != TYPE_ZERO && open_file(e, line, type, p, err) < 0)
+        return -1;
+    for (size_t k = 0; p->disk != NULL && k < p->disk->notes.n; k++)
+        vml_note(&e->r.notes, p->disk->notes.items[k].slug, "%s: %s", p->name,
+                 p->disk->notes.items[k].text);
     return 0;
 }
 
@@ -347,38 +353,154 @@ static int read_text(struct vmdk_desc *d, struct vml_input *in, struct vml_error
     return vmdk_desc_parse(d, text, len, err);
 }
 
-static int extents_fill(struct extents *e, struct vml_error *err)
+/* The descriptor itself, and room for its pieces. */
+static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *err)
 {
-    VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
-
-    if (read_text(&d, e->in, err) < 0 || find_subformat(&e->r, d.create_type, err) < 0)
+    if (read_text(d, e->in, err) < 0 || find_subformat(&e->r, d->create_type, err) < 0)
         return -1;
-    if (d.size == 0 || d.size > VML_DISK_MAX)
+    if (d->size == 0 || d->size > VML_DISK_MAX)
         return vml_fail(err, VML_EDATA, "vmdk/extent-size",
                         "the descriptor's %zu extents make a disk of %llu bytes; from 1 to %llu",
-                        d.n_pieces, (unsigned long long)d.size, (unsigned long long)VML_DISK_MAX);
-    return vmdk_desc_parent(&d, &e->r, err) < 0 ? -1 : open_pieces(e, &d, err);
+                        d->n_pieces, (unsigned long long)d->size, (unsigned long long)VML_DISK_MAX);
+    if (vmdk_desc_parent(d, &e->r, err) < 0)
+        return -1;
+    e->pieces = calloc(d->n_pieces, sizeof *e->pieces);
+    if (e->pieces == NULL)
+        return vml_fail_nomem(err);
+    e->n = d->n_pieces;
+    return 0;
 }
 
-int vmdk_extents_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err)
+static struct extents *extents_new(struct vml_input *in)
 {
     struct extents *e = calloc(1, sizeof *e);
 
     if (e == NULL)
-        return vml_fail_nomem(err);
+        return NULL;
     e->r = (struct vml_reader){ .ops = &extents_ops,
                                 .format = "vmdk",
                                 .unit = VMDK_SECTOR,
                                 .can_seek = true,
                                 .stored_size = vml_input_size(in) };
     e->in = in;
+    return e;
+}
+
+/* All but the input. */
+static void extents_discard(struct extents *e)
+{
+    e->in = NULL;
+    vml_notes_clear(&e->r.notes);
+    free(e->r.parent_name);
+    extents_free(&e->r);
+}
+
+static int extents_fill(struct extents *e, struct vml_error *err)
+{
+    VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
+
+    if (open_text(e, &d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d.n_pieces; i++)
+        if (open_piece(e, i, &d.pieces[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+int vmdk_extents_open(struct vml_reader **out, struct vml_input *in, struct vml_error *err)
+{
+    struct extents *e = extents_new(in);
+
+    if (e == NULL)
+        return vml_fail_nomem(err);
     if (extents_fill(e, err) < 0) {
-        e->in = NULL; /* stays the caller's */
-        vml_notes_clear(&e->r.notes);
-        free(e->r.parent_name);
-        extents_free(&e->r);
+        extents_discard(e);
         return -1;
     }
     *out = &e->r;
     return 0;
+}
+
+/* --- checking --------------------------------------------------------------------------------- */
+
+struct in_file {
+    const struct findings *to;
+    const char *name;
+    unsigned faults;
+};
+
+static void tell_in_file(void *arg, enum vml_level level, const char *slug, const char *text)
+{
+    struct in_file *f = arg;
+
+    if (level == VML_NOTE && strcmp(slug, "vmdk/subformat") == 0)
+        return; /* that it is a piece of a disk is known here */
+    f->faults += level == VML_FAULT;
+    findings_add(f->to, level, slug, "%s: %s", f->name, text);
+}
+
+/* The tables of a sparse piece. */
+static int check_inside(const struct extents *e, const struct piece *p,
+                        const struct vmdk_piece *line, struct in_file *f, struct vml_error *err)
+{
+    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
+    struct vml_error ignored; /* why it does not open is told already */
+    enum vmdk_magic magic;
+
+    if (piece_type(line, &ignored) != TYPE_SPARSE || p->name == NULL ||
+        open_named(e, line, p, &in, &ignored) < 0)
+        return 0;
+    if (vmdk_magic(&magic, in, err) < 0)
+        return -1;
+    if (magic == VMDK_SPARSE)
+        return vmdk_check(in, tell_in_file, f, err) < 0 ? failed_in(p, err) : 0;
+    if (magic == VMDK_COWD || magic == VMDK_SESPARSE)
+        findings_add(f->to, VML_NOTE, "vmdk/subformat", "%s: ESX's tables are not checked",
+                     p->name);
+    return 0;
+}
+
+static int check_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
+                       const struct findings *to, struct vml_error *err)
+{
+    struct in_file f = { .to = to, .name = line->file };
+    struct vml_error why;
+    int rc = open_piece(e, i, line, &why);
+
+    if (rc < 0 && why.code != VML_EDATA && why.code != VML_ENOTFOUND && why.code != VML_EREFUSED) {
+        *err = why;
+        return -1;
+    }
+    if (check_inside(e, &e->pieces[i], line, &f, err) < 0)
+        return -1;
+    if (rc < 0 && f.faults == 0) /* else that is what it is about */
+        findings_add(to, VML_FAULT, why.slug, "%s", why.text);
+    return 0;
+}
+
+static int check_all(struct extents *e, const struct findings *to, struct vml_error *err)
+{
+    VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
+
+    if (open_text(e, &d, err) < 0)
+        return findings_error(to, err);
+    for (size_t i = 0; i < d.n_pieces; i++) {
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        if (check_piece(e, i, &d.pieces[i], to, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int vmdk_extents_check(struct vml_input *in, const struct findings *to, struct vml_error *err)
+{
+    struct extents *e = extents_new(in);
+    int rc;
+
+    if (e == NULL)
+        return vml_fail_nomem(err);
+    rc = check_all(e, to, err);
+    extents_discard(e);
+    return rc;
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "opt.h"
 #include "out.h"
@@ -118,6 +119,17 @@ static void fill_streams(void)
             (void)open("/dev/null", ways[fd]);
 }
 
+/* A VMDK of 2 TiB may be a thousand files, more than most shells let a program open at first. */
+static void allow_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int set_clock(struct vml_error *err)
 {
     const char *text = getenv("SOURCE_DATE_EPOCH");
@@ -141,6 +153,7 @@ int main(int argc, char **argv)
 
     fill_streams();
     catch_signals();
+    allow_files();
     int rc = set_clock(&err);
     if (rc == 0)
         rc = run(&cli, argc, argv, &err);

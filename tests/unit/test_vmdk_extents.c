@@ -89,15 +89,15 @@ static void refusals(void)
         { HEAD ROOT "RW 8 ZERO\n", "vmdk/desc-field" },
         { HEAD ROOT FLAT "RW 8 ZERO\nhello\n", "vmdk/desc-line" },
     };
-    static char many[20000] = HEAD ROOT FLAT;
+    static char many[30000] = HEAD ROOT FLAT;
     struct vml_reader *r;
 
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         CHECK_FAILS(open_text(&r, list[i].text), &err, list[i].slug);
-    for (int i = 0; i < 1024; i++)
+    for (int i = 0; i < 2048; i++)
         strcat(many, "RW 8 ZERO\n");
     CHECK_OK(open_text(&r, many), &err);
-    CHECK_INT(r->size, 1024 * 8 * SECTOR);
+    CHECK_INT(r->size, 2048 * 8 * SECTOR);
     vml_reader_free(r);
     strcat(many, "RW 8 ZERO\n");
     CHECK_FAILS(open_text(&r, many), &err, "vmdk/extent-size");
