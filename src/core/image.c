@@ -11,6 +11,8 @@
 #include "core/compressed.h"
 #include "core/create.h"
 
+enum { ISO_MARK = 32768 }; /* where the volume descriptors of a CD begin */
+
 /* --- which format --------------------------------------------------------------------------- */
 
 static bool word_in(const char *word, size_t len, const char *list)
@@ -45,17 +47,25 @@ int vml_format_find(const struct vml_format **out, const struct vml_format *cons
                     known);
 }
 
-/* What is no raw disk, though vmlift does not read it. */
-static const struct {
+/* What is no raw disk, though vmlift does not read it: other formats of disks, .. */
+struct magic {
     const char *name;
     size_t off;
-    const char *magic;
+    const char *bytes;
     size_t len;
-} foreign[] = {
+};
+static const struct magic disks[] = {
     { "a QCOW2 image", 0, "QFI\xfb", 4 },
     { "a VHDX image", 0, "vhdxfile", 8 },
     { "a VDI image", 64, "\x7f\x10\xda\xbe", 4 },
     { "a QED image", 0, "QED\0", 4 },
+    { "a Parallels image", 0, "WithoutFreeSpace", 16 },
+    { "a Parallels image", 0, "WithouFreSpacExt", 16 },
+    { "an Expert Witness image", 0, "EVF\x09\x0d\x0a\xff", 7 },
+};
+/* .. and files of which nothing boots.  A disk that its guest encrypts as a whole begins with
+ * "LUKS" and is none of these. */
+static const struct magic files[] = {
     { "gzip-compressed data", 0, "\x1f\x8b\x08", 3 },
     { "xz-compressed data", 0,
       "\xfd"
@@ -63,30 +73,90 @@ static const struct {
       6 },
     { "zstd-compressed data", 0, "\x28\xb5\x2f\xfd", 4 },
     { "bzip2-compressed data", 0, "BZh", 3 },
+    { "LZ4-compressed data", 0, "\x04\x22\x4d\x18", 4 },
     { "a ZIP archive", 0, "PK\x03\x04", 4 },
+    { "a 7-Zip archive", 0, "7z\xbc\xaf\x27\x1c", 6 },
+    { "a RAR archive", 0, "Rar!\x1a\x07", 6 },
     { "an XML document", 0, "<?xml", 5 },
+    { "a PNG picture", 0, "\x89PNG\r\n\x1a\n", 8 },
+    { "a PDF document", 0, "%PDF-", 5 },
 };
+
+static const char *find_magic(const struct magic *list, size_t n, const uint8_t *head, size_t have)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].off + list[i].len <= have &&
+            memcmp(head + list[i].off, list[i].bytes, list[i].len) == 0)
+            return list[i].name;
+    return NULL;
+}
+
+/* What a web site answers where the disk is gone, kept under the disk's name. */
+static bool is_html(const uint8_t *head, size_t have)
+{
+    static const char *const starts[] = { "<!doctype html", "<html" };
+    size_t at = 0;
+
+    while (at < have && strchr(" \t\r\n", head[at]) != NULL && head[at] != '\0')
+        at++;
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if (have - at >= strlen(starts[i]) &&
+            strncasecmp((const char *)head + at, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+/* A CD's file system; not one that is made to start from a disk as well, and so is one. */
+static bool is_iso(const uint8_t *head, size_t have)
+{
+    return have >= ISO_MARK + 6 && memcmp(head + ISO_MARK, "\x01\x43\x44\x30\x30\x31", 6) == 0 &&
+           memcmp(head + 510, "\x55\xaa", 2) != 0;
+}
 
 static int refuse_foreign(struct vml_input *in, struct vml_error *err)
 {
+    const char *name;
+    const void *head;
+    size_t have;
+
+    if (vml_input_peek(in, ISO_MARK + 6, &head, &have, err) < 0)
+        return -1;
+    name = find_magic(disks, sizeof disks / sizeof disks[0], head, have);
+    if (name == NULL)
+        name = find_magic(files, sizeof files / sizeof files[0], head, have);
+    if (name == NULL && is_html(head, have))
+        name = "an HTML document";
+    if (name == NULL && is_iso(head, have))
+        name = "an ISO 9660 image of a CD";
+    if (name == NULL)
+        return 0;
+    return vml_fail(err, VML_EUNSUPPORTED, "image/foreign",
+                    "this is %s, which vmlift does not read (-f raw takes it as it is)", name);
+}
+
+/* Somebody else's mark at the start of what `f` claims by its end: who opens it with another
+ * program gets another disk. */
+static int refuse_two(struct vml_input *in, const struct vml_format *f, struct vml_error *err)
+{
+    const char *name;
     const void *head;
     size_t have;
 
     if (vml_input_peek(in, 512, &head, &have, err) < 0)
         return -1;
-    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
-        if (foreign[i].off + foreign[i].len <= have &&
-            memcmp((const uint8_t *)head + foreign[i].off, foreign[i].magic, foreign[i].len) == 0)
-            return vml_fail(err, VML_EUNSUPPORTED, "image/foreign",
-                            "this is %s, which vmlift does not read (-f raw takes it as it is)",
-                            foreign[i].name);
-    return 0;
+    name = find_magic(disks, sizeof disks / sizeof disks[0], head, have);
+    if (name == NULL)
+        return 0;
+    return vml_fail(err, VML_EDATA, "image/ambiguous",
+                    "has the marks of two formats: it is a %s, and begins as %s; -f %s takes it as "
+                    "the one",
+                    f->name, name, f->name);
 }
 
 int vml_image_probe_raw(const struct vml_format **out, const struct vml_format *const *table,
                         struct vml_input *in, bool any_raw, struct vml_error *err)
 {
-    const struct vml_format *best = NULL;
+    const struct vml_format *best = NULL, *other = NULL;
     int most = 0;
 
     for (size_t i = 0; table[i] != NULL; i++) {
@@ -95,15 +165,23 @@ int vml_image_probe_raw(const struct vml_format **out, const struct vml_format *
         if (claim < 0)
             return -1;
         if (claim > most) {
+            if (most > 1)
+                other = best;
             most = claim;
             best = table[i];
+        } else if (claim > 1) {
+            other = table[i];
         }
     }
     if (best == NULL)
         return vml_fail(err, VML_EDATA, "image/unknown", "not a format that vmlift knows");
+    if (other != NULL) /* made by somebody who wants two programs to see two disks, or by chance */
+        return vml_fail(err, VML_EDATA, "image/ambiguous",
+                        "has the marks of two formats, %s and %s: -f says which one is meant",
+                        best->name, other->name);
     if (most > 1) {
         *out = best;
-        return 0;
+        return refuse_two(in, best, err);
     }
     /* Only raw is left, which claims anything by 1. */
     if (refuse_foreign(in, err) < 0)
