@@ -87,13 +87,15 @@ static int raw_load(struct vml_reader *base, const struct vml_extent *x, uint64_
     return vml_input_pread(r->in, buf, len, off, err);
 }
 
-/* A pipe whose size was given must not go on after it. */
+/* A file must be what it was; a pipe whose size was given must not go on after it. */
 static int raw_end(struct vml_reader *base, struct vml_error *err)
 {
     struct raw_reader *r = (struct raw_reader *)base;
     uint8_t more;
     size_t got = 0;
 
+    if (vml_input_unchanged(r->in, err) < 0)
+        return -1;
     if (r->base.can_seek)
         return 0;
     if (vml_input_read(r->in, &more, 1, &got, err) < 0)

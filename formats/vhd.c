@@ -242,6 +242,11 @@ static int vhd_load(struct vml_reader *base, const struct vml_extent *x, uint64_
     return vml_input_pread(r->in, buf, len, x->at + (off - x->off), err);
 }
 
+static int vhd_end(struct vml_reader *base, struct vml_error *err)
+{
+    return vml_input_unchanged(((struct vhd_reader *)base)->in, err);
+}
+
 /* Without the input, which a failed open leaves to its caller. */
 static void reader_discard(struct vhd_reader **r)
 {
@@ -264,12 +269,12 @@ static void vhd_free(struct vml_reader *base)
     reader_discard(&r);
 }
 
-static const struct vml_reader_ops fixed_ops = { .extent = fixed_extent,
-                                                 .load = vhd_load,
-                                                 .free = vhd_free };
-static const struct vml_reader_ops dynamic_ops = { .extent = dynamic_extent,
-                                                   .load = vhd_load,
-                                                   .free = vhd_free };
+static const struct vml_reader_ops fixed_ops = {
+    .extent = fixed_extent, .load = vhd_load, .end = vhd_end, .free = vhd_free
+};
+static const struct vml_reader_ops dynamic_ops = {
+    .extent = dynamic_extent, .load = vhd_load, .end = vhd_end, .free = vhd_free
+};
 
 /* --- opening -------------------------------------------------------------------------------- */
 

@@ -194,6 +194,11 @@ static int delta_load(struct vml_reader *r, const struct vml_extent *x, uint64_t
     return vml_input_pread(s->in, buf, len, x->at + (off - x->off), err);
 }
 
+static int delta_end(struct vml_reader *r, struct vml_error *err)
+{
+    return vml_input_unchanged(((struct delta *)r)->in, err);
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
 
 static void delta_free(struct vml_reader *r)
@@ -210,6 +215,7 @@ static void delta_free(struct vml_reader *r)
 static const struct vml_reader_ops delta_ops = {
     .extent = delta_extent,
     .load = delta_load,
+    .end = delta_end,
     .free = delta_free,
 };
 

@@ -104,6 +104,20 @@ static int extents_load(struct vml_reader *r, const struct vml_extent *x, uint64
     return 0;
 }
 
+static int extents_end(struct vml_reader *r, struct vml_error *err)
+{
+    const struct extents *e = (struct extents *)r;
+
+    for (size_t i = 0; i < e->n; i++) {
+        const struct piece *p = &e->pieces[i];
+
+        if ((p->in != NULL && vml_input_unchanged(p->in, err) < 0) ||
+            (p->disk != NULL && p->disk->ops->end(p->disk, err) < 0))
+            return failed_in(p, err);
+    }
+    return vml_input_unchanged(e->in, err);
+}
+
 static void extents_free(struct vml_reader *r)
 {
     struct extents *e = (struct extents *)r;
@@ -121,6 +135,7 @@ static void extents_free(struct vml_reader *r)
 static const struct vml_reader_ops extents_ops = {
     .extent = extents_extent,
     .load = extents_load,
+    .end = extents_end,
     .free = extents_free,
 };
 

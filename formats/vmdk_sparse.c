@@ -393,6 +393,11 @@ static int sparse_load(struct vml_reader *r, const struct vml_extent *x, uint64_
     return rc;
 }
 
+static int sparse_end(struct vml_reader *r, struct vml_error *err)
+{
+    return vml_input_unchanged(((struct sparse *)r)->in, err);
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
 
 static void sparse_free(struct vml_reader *r)
@@ -410,6 +415,7 @@ static const struct vml_reader_ops sparse_ops = {
     .extent = sparse_extent,
     .load = sparse_load,
     .fetch = sparse_fetch,
+    .end = sparse_end,
     .free = sparse_free,
 };
 

@@ -464,7 +464,7 @@ static int stream_end(struct vml_reader *r, struct vml_error *err)
                             "something follows the end-of-stream marker, at offset %llu",
                             (unsigned long long)at);
     }
-    return 0;
+    return vml_input_unchanged(s->in, err);
 }
 
 static void stream_free(struct vml_reader *r)

@@ -77,8 +77,9 @@ struct vml_reader_ops {
     /* The stored bytes of the DATA extent x, which is of one unit, into x->payload, from where load
      * then takes them.  Any thread.  Only of a seekable reader with a codec; else NULL. */
     int (*fetch)(struct vml_reader *r, struct vml_extent *x, struct vml_error *err);
-    /* After the last extent of a pipe (may be NULL): read to the end and check what stands there
-     * (tables, footer).  The copy calls it before the writer's finish. */
+    /* After the last extent (may be NULL): a pipe is read to its end and what stands there is
+     * checked (tables, footer), a file is asked whether it changed meanwhile (vml_input_unchanged).
+     * The copy calls it before the writer's finish. */
     int (*end)(struct vml_reader *r, struct vml_error *err);
     void (*free)(struct vml_reader *r); /* r and its input; never fails */
 };

@@ -20,7 +20,8 @@ typedef void vml_tap(void *arg, const void *buf, size_t len);
 /* --- inputs --------------------------------------------------------------------------------- */
 
 /* A file, a block device, or "-" for standard input.  Errors name the path: io/not-found,
- * io/denied, input/kind (a directory, socket or terminal), io/error. */
+ * io/denied, input/kind (a directory, socket or terminal), io/error.  A file that grows shorter
+ * while it is read is VML_EIO source/changed; see vml_input_unchanged. */
 int vml_input_open(struct vml_input **out, const char *path, struct vml_error *err);
 /* The same; where path is a folder, the one file in it whose name ends with suffix (".ovf", in
  * either case), which must be no link.  VML_EDATA input/folder names two where there are several.
@@ -42,6 +43,8 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
                        void *arg, struct vml_error *err);
 /* The arg of a callback becomes the input's own: drop(arg) is called when the input is freed. */
 void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg));
+/* What a callback reads from, for vml_input_unchanged; it must outlive `in`. */
+void vml_input_reads_from(struct vml_input *in, struct vml_input *of);
 /* "gzip", "xz", "zstd" or "bzip2" where the first bytes say that the whole of `in` is compressed,
  * else NULL.  Only before the first read. */
 int vml_input_compression(struct vml_input *in, const char **kind, struct vml_error *err);
@@ -59,6 +62,11 @@ int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *
                       struct vml_error *err);
 /* From now on `in` has no folder: what lies in a package is read by itself. */
 void vml_input_alone(struct vml_input *in);
+/* Is the file that `in` reads from, through windows, streams and callbacks that say so, still the
+ * one that was opened?  VML_EIO source/changed when its size or the time of its last write is
+ * another, or another file has its name.  What was written within the clock's grain of the time it
+ * was opened, or by one who sets the time back, is out of reach; so are pipes and devices (0). */
+int vml_input_unchanged(const struct vml_input *in, struct vml_error *err);
 void vml_input_free(struct vml_input *in);
 void vml_input_freep(struct vml_input **in);
 

@@ -90,10 +90,10 @@ static int compare_put(struct vml_writer *base, const struct vml_chunk *c, struc
 
 static int compare_finish(struct vml_writer *base, uint64_t size, struct vml_error *err)
 {
-    (void)base;
+    const struct compare *w = (struct compare *)base;
+
     (void)size;
-    (void)err;
-    return 0;
+    return w->other->ops->end != NULL ? w->other->ops->end(w->other, err) : 0;
 }
 
 static const struct vml_writer_ops compare_ops = { .encode = compare_encode,

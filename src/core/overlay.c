@@ -61,6 +61,17 @@ static int overlay_load(struct vml_reader *base, const struct vml_extent *x, uin
     return layer_result(o, x->at, vml_pread(o->layers[x->at], buf, len, off, err), err);
 }
 
+static int overlay_end(struct vml_reader *base, struct vml_error *err)
+{
+    struct overlay *o = (struct overlay *)base;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < o->n; i++)
+        if (o->layers[i]->ops->end != NULL)
+            rc = layer_result(o, i, o->layers[i]->ops->end(o->layers[i], err), err);
+    return rc;
+}
+
 static void overlay_free(struct vml_reader *base)
 {
     struct overlay *o = (struct overlay *)base;
@@ -70,9 +81,9 @@ static void overlay_free(struct vml_reader *base)
     free(o);
 }
 
-static const struct vml_reader_ops overlay_ops = { .extent = overlay_extent,
-                                                   .load = overlay_load,
-                                                   .free = overlay_free };
+static const struct vml_reader_ops overlay_ops = {
+    .extent = overlay_extent, .load = overlay_load, .end = overlay_end, .free = overlay_free
+};
 
 /* The child's notes as they are, a parent's with its name. */
 static void gather_notes(struct overlay *o)

@@ -22,6 +22,7 @@ struct vml_package {
     bool asked;                        /* the format was named, not probed */
     struct vml_package_reader *reader; /* of a package format; else NULL, and: */
     struct vml_input *in;              /* the lone disk's, kept where it can seek */
+    struct vml_input *source;          /* the same or the reader's, or NULL: did it change? */
     struct vml_reader *lone;           /* opened, and not yet handed out */
     struct vml_machine machine;
     struct vml_disk disk;
@@ -68,7 +69,7 @@ static int open_lone(struct vml_package *p, struct vml_input **in, struct vml_er
 
     *in = NULL;
     if (p->can_seek) {
-        p->in = given;
+        p->in = p->source = given;
         rc = open_lone_disk(p, &p->lone, err);
     } else {
         rc = vml_image_open_chain(&p->lone, p->table, given, p->format->name, &p->parents, err);
@@ -124,6 +125,7 @@ static int open_machine(struct vml_package *p, struct vml_input **in, const stru
                         how->parents.files[0], p->name);
     if (named(p, p->format->package->open(&p->reader, *in, how, err), err) < 0)
         return -1;
+    p->source = *in;
     *in = NULL;
     p->given = calloc(p->reader->n_disks + 1, sizeof *p->given);
     return p->given != NULL ? 0 : vml_fail_nomem(err);
@@ -486,7 +488,9 @@ int vml_package_next(struct vml_package *p, size_t *i, struct vml_reader **out,
 
 int vml_package_verify(struct vml_package *p, struct vml_error *err)
 {
-    return p->reader != NULL ? named(p, p->reader->ops->verify(p->reader, err), err) : 0;
+    if (p->reader != NULL && named(p, p->reader->ops->verify(p->reader, err), err) < 0)
+        return -1;
+    return p->source != NULL ? named(p, vml_input_unchanged(p->source, err), err) : 0;
 }
 
 /* --- writing -------------------------------------------------------------------------------- */

@@ -283,6 +283,7 @@ int vml_input_decompress(struct vml_input **out, struct vml_input *of, uint64_t 
         rc = vml_input_callback(&in, vml_input_name(of), size, unpack_pull, u, err);
     if (rc == 0) {
         vml_input_on_free(in, unpack_free);
+        vml_input_reads_from(in, of);
         u = NULL;
         rc = vml_input_compression(in, &again, err);
         if (rc == 0 && again != NULL)

@@ -28,10 +28,12 @@ struct vml_input {
     char *name;
     uint64_t size;
     bool can_seek;
-    bool by_path;         /* opened under its name, so that it has a folder */
+    bool by_path;         /* opened under its name, so that it has a folder, */
+    bool alone;           /* which is not looked into */
     int fd;               /* file, pipe; -1 otherwise */
+    struct stat opened;   /* a file, when it was opened; st_mode is 0 otherwise */
     uint64_t pos;         /* of the next read, for what can seek below */
-    struct vml_input *of; /* window, stream */
+    struct vml_input *of; /* window, stream; of a callback what it reads from, or NULL */
     uint64_t base;        /* window: where it starts in `of` */
     vml_tap *tap;         /* stream */
     vml_pull *pull;       /* callback */
@@ -66,6 +68,15 @@ static int past_end(struct vml_error *err, size_t len, uint64_t off, uint64_t si
                     (unsigned long long)off, (unsigned long long)size);
 }
 
+/* Whoever made it shorter may have changed what was read before, too. */
+static int shorter(const struct vml_input *in, uint64_t end, struct vml_error *err)
+{
+    return vml_fail(err, VML_EIO, "source/changed",
+                    "changed while it was read: it ends at %llu, and ended at %llu when it was "
+                    "opened",
+                    (unsigned long long)end, (unsigned long long)in->size);
+}
+
 static bool fits(const struct vml_input *in, size_t len, uint64_t off)
 {
     return off <= in->size && len <= in->size - off;
@@ -86,8 +97,8 @@ static int file_pread(struct vml_input *in, void *buf, size_t len, uint64_t off,
         if (n < 0)
             return vml_fail_errno(err, "read of %zu bytes at offset %llu", len,
                                   (unsigned long long)off);
-        if (n == 0) /* shorter than when it was opened */
-            return past_end(err, len, off, off);
+        if (n == 0)
+            return shorter(in, off, err);
         p += n;
         off += (uint64_t)n;
         len -= (size_t)n;
@@ -103,7 +114,7 @@ static int file_run(struct vml_input *in, uint64_t off, bool *hole, uint64_t *en
 
     if (data < 0 && errno == ENXIO) { /* nothing but a hole up to the end, which may have moved */
         if (fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size < in->size)
-            return past_end(err, 1, off, (uint64_t)st.st_size);
+            return shorter(in, (uint64_t)st.st_size, err);
         *hole = true;
         *end = in->size;
         return 0;
@@ -276,6 +287,12 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
     return 0;
 }
 
+void vml_input_reads_from(struct vml_input *in, struct vml_input *of)
+{
+    assert(in->pull != NULL);
+    in->of = of;
+}
+
 void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg))
 {
     assert(in->pull != NULL && in->drop == NULL);
@@ -293,6 +310,7 @@ static int input_kind(struct vml_input *in, struct vml_error *err)
     if (fstat(in->fd, &st) < 0)
         return vml_fail_errno(err, "%s", in->name);
     if (S_ISREG(st.st_mode)) {
+        in->opened = st;
         in->can_seek = true;
         in->size = (uint64_t)st.st_size;
         /* standard input may stand behind the start of its file: then it is read on, as a pipe is
@@ -393,7 +411,7 @@ int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *
     copy = strdup(in->name);
     if (copy == NULL)
         return vml_fail_nomem(err);
-    if (!in->by_path || !in->can_seek)
+    if (!in->by_path || in->alone || !in->can_seek)
         return vml_fail(err, VML_EUNSUPPORTED, "input/no-folder",
                         "%s: lies beside a file, but this is a pipe or part of a package", name);
     if (name[0] == '\0' || name[0] == '/' || has_scheme(name) || goes_up(name))
@@ -424,7 +442,43 @@ int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *
 
 void vml_input_alone(struct vml_input *in)
 {
-    in->by_path = false;
+    in->alone = true;
+}
+
+/* --- what happened to the file meanwhile ---------------------------------------------------- */
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+int vml_input_unchanged(const struct vml_input *in, struct vml_error *err)
+{
+    struct stat st;
+
+    while (in->of != NULL)
+        in = in->of;
+    if (in->opened.st_mode == 0)
+        return 0;
+    if (fstat(in->fd, &st) < 0)
+        return vml_fail_errno(err, "is it still the same file?");
+    if (st.st_size != in->opened.st_size)
+        return vml_fail(err, VML_EIO, "source/changed",
+                        "changed while it was read: it has %llu bytes, and had %llu when it was "
+                        "opened",
+                        (unsigned long long)st.st_size, (unsigned long long)in->opened.st_size);
+    if (!same_time(st.st_mtim, in->opened.st_mtim))
+        return vml_fail(err, VML_EIO, "source/changed",
+                        "changed while it was read: it was last written to at %lld.%09ld, and "
+                        "before it was opened at %lld.%09ld",
+                        (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                        (long long)in->opened.st_mtim.tv_sec, in->opened.st_mtim.tv_nsec);
+    /* Its bytes are whole, but they are no longer what the name stands for. */
+    if (in->by_path && stat(in->name, &st) == 0 &&
+        (st.st_ino != in->opened.st_ino || st.st_dev != in->opened.st_dev))
+        return vml_fail(err, VML_EIO, "source/changed",
+                        "was replaced while it was read: another file has its name");
+    return 0;
 }
 
 void vml_input_free(struct vml_input *in)

@@ -105,7 +105,7 @@ static void holes(void)
         CHECK(hole);
         CHECK_INT(end, 3 << 20);
         CHECK(truncate("h", 2 << 20) == 0); /* what is gone is no hole */
-        CHECK_FAILS(vml_input_run(in, 2 << 20, &hole, &end, &err), &err, "input/truncated");
+        CHECK_FAILS(vml_input_run(in, 2 << 20, &hole, &end, &err), &err, "source/changed");
     }
     CHECK(unlink("h") == 0);
 }

@@ -131,7 +131,7 @@ static void pieces(void)
     CHECK(vml_is_zero(got + 256, 2 * SECTOR) && memcmp(got + 1280, flat, 256) == 0);
     /* the file is shortened while it is read */
     CHECK(truncate("flat", SECTOR) == 0);
-    CHECK_FAILS(vml_pread(r, got, SECTOR, 0, &err), &err, "input/truncated");
+    CHECK_FAILS(vml_pread(r, got, SECTOR, 0, &err), &err, "source/changed");
     CHECK(strncmp(err.text, "flat: ", 6) == 0);
     put_file("flat", flat, sizeof flat);
 }
