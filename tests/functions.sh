@@ -35,6 +35,23 @@ requires() {
     done
 }
 
+# Debian 12 calls it 7zz, others 7z.
+if ! command -v 7z >/dev/null && command -v 7zz >/dev/null; then
+    7z() { 7zz "$@"; }
+fi
+
+# requires_corpus: real images of other producers, which are not part of the project: $corpus is the
+# folder, VMLIFT_CORPUS or the one that lies beside the source; without it the test is skipped.
+requires_corpus() {
+    corpus=${VMLIFT_CORPUS:-$root/../shared/corpus}
+    if [ ! -d "$corpus" ]; then
+        echo "skipped: no corpus (VMLIFT_CORPUS)" >&2
+        exit 77
+    fi
+    corpus=$(realpath "$corpus")
+    export corpus
+}
+
 # run COMMAND...: says it on stderr, then runs it.
 run() {
     { printf '$' && printf ' %q' "$@" && echo; } >&2
