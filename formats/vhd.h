@@ -95,6 +95,7 @@ int vhd_read_tail(struct vml_input *in, uint8_t p[VHD_FOOTER], uint64_t *off,
                   struct vml_error *err);
 int vhd_check_size(const struct vhd_file *f, struct vml_error *err);
 uint64_t vhd_disk_size(const struct vhd_footer *f, struct vml_notes *notes);
+void vhd_note_room(const struct vhd_file *f, struct vml_notes *notes);
 /* The dynamic header, and where the block table is. */
 int vhd_read_header(struct vml_input *in, struct vhd_file *f, uint8_t p[VHD_HEADER],
                     struct vml_error *err);

@@ -190,6 +190,7 @@ static int check_all(struct check *c, struct vml_error *err)
     if (vhd_check_size(&c->f, err) < 0)
         return took(c, -1, err);
     vhd_disk_size(&c->f.footer, &notes);
+    vhd_note_room(&c->f, &notes);
     findings_notes(&c->to, VML_NOTE, &notes);
     vml_notes_clear(&notes);
     if (c->f.footer.saved)

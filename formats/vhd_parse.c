@@ -211,8 +211,8 @@ int vhd_check_size(const struct vhd_file *f, struct vml_error *err)
 {
     uint64_t max = f->footer.type == VHD_FIXED ? VML_DISK_MAX : VHD_DYNAMIC_MAX;
 
-    if (f->footer.current_size > max)
-        return vml_fail(err, VML_EDATA, "vhd/size-limit", "a disk of %llu bytes; the limit is %llu",
+    if (f->footer.current_size == 0 || f->footer.current_size > max)
+        return vml_fail(err, VML_EDATA, "vhd/size-limit", "a disk of %llu bytes; from 1 to %llu",
                         (unsigned long long)f->footer.current_size, (unsigned long long)max);
     if (f->footer.type == VHD_FIXED && f->footer.current_size > f->footer_off)
         return vml_fail(err, VML_EDATA, "vhd/fixed-size",
@@ -220,6 +220,18 @@ int vhd_check_size(const struct vhd_file *f, struct vml_error *err)
                         (unsigned long long)f->footer.current_size,
                         (unsigned long long)f->footer_off);
     return 0;
+}
+
+/* The footer's checksum holds its size, and nothing holds the file's: tools leave room. */
+void vhd_note_room(const struct vhd_file *f, struct vml_notes *notes)
+{
+    if (f->footer.type == VHD_FIXED && f->footer.current_size < f->footer_off)
+        vml_note(
+            notes, "vhd/fixed-size",
+            "%llu bytes between the end of the disk (%llu) and the footer at %llu are not part "
+            "of the disk",
+            (unsigned long long)(f->footer_off - f->footer.current_size),
+            (unsigned long long)f->footer.current_size, (unsigned long long)f->footer_off);
 }
 
 int vhd_check_header(const struct vhd_file *f, struct vml_error *err)
@@ -253,6 +265,7 @@ int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *no
             return -1;
     }
     f->disk_size = vhd_disk_size(&f->footer, notes);
+    vhd_note_room(f, notes);
     if (f->footer.saved)
         vml_note(notes, "vhd/saved",
                  "the footer says that a suspended machine uses this disk: its memory may hold "
@@ -262,11 +275,21 @@ int vml_vhd_parse(struct vhd_file *f, struct vml_input *in, struct vml_notes *no
 
 /* --- probing -------------------------------------------------------------------------------- */
 
-/* A cookie with a wrong checksum still claims the file: that it is damaged is said by open, rather
- * than its footer being copied as part of a raw disk. */
+/* A cookie with a wrong checksum still claims the file, and so does a part of a footer, or a
+ * dynamic header that lost both of them: that it is damaged is said by open, rather than its tables
+ * being copied as part of a raw disk. */
 static int claim(const uint8_t *p)
 {
     return !has_cookie(p) ? 0 : sum_is_right(p) ? 100 : 70;
+}
+
+static int claim_head(const uint8_t *p, size_t have)
+{
+    if (have >= VHD_FOOTER && has_cookie(p))
+        return claim(p);
+    if (have >= 8 && has_cookie(p))
+        return 70;
+    return have >= VHD_FOOTER + 8 && memcmp(p + VHD_FOOTER, "cxsparse", 8) == 0 ? 60 : 0;
 }
 
 int vml_vhd_probe(struct vml_input *in, struct vml_error *err)
@@ -277,9 +300,9 @@ int vml_vhd_probe(struct vml_input *in, struct vml_error *err)
     size_t have;
     int first, last = 0;
 
-    if (vml_input_peek(in, VHD_FOOTER, &head, &have, err) < 0)
+    if (vml_input_peek(in, VHD_FOOTER + 8, &head, &have, err) < 0)
         return -1;
-    first = have == VHD_FOOTER ? claim(head) : 0;
+    first = claim_head(head, have);
     if (!vml_input_can_seek(in))
         return first;
     if (vhd_read_tail(in, tail, &off, err) < 0)

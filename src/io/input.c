@@ -347,6 +347,9 @@ int vml_input_open(struct vml_input **out, const char *path, struct vml_error *e
     in->fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
     if (in->fd < 0 && errno == EINTR && vml_interrupted()) /* a named pipe without a writer */
         return vml_fail_interrupted(err);
+    if (in->fd < 0 && errno == ENXIO) /* what open(2) says to one */
+        return vml_fail(err, VML_EDATA, "input/kind", "%s: a socket is not a disk or a package",
+                        in->name);
     if (in->fd < 0)
         return vml_fail_errno(err, "%s", in->name);
     if (input_kind(in, err) < 0)

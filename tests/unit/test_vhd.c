@@ -158,7 +158,7 @@ static const struct {
     { "vhd/size-limit", IN_FOOTERS, 48, 8, (UINT64_C(2040) << 30) + 512, 0 },
     { "vhd/size-limit", IN_FOOTERS, 48, 8, UINT64_C(1) << 60, 0 },
     { "vhd/size-limit", IN_FOOTERS, 48, 8, UINT64_MAX, 0 },
-    { "image/size", IN_FOOTERS, 48, 8, 0, 0 },
+    { "vhd/size-limit", IN_FOOTERS, 48, 8, 0, 0 },
     { "vhd/bat-size", IN_FOOTERS, 48, 8, 3 * BLOCK + 1, 0 },
     { "vhd/range", IN_FOOTERS, 16, 8, 0, 0 },
     { "vhd/range", IN_FOOTERS, 16, 8, TAIL - 1023, 0 },
