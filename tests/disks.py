@@ -149,13 +149,18 @@ def stream(size, grains, dialect="disklib", order=None, last_short=None, progres
     return out
 
 
-def grain_at(out, n):
-    """Where grain n of a stream is, by its tables."""
+def entry_at(out, n):
+    """Where the table's entry of grain n of a stream is."""
     gd = struct.unpack_from("<Q", out, 56)[0]
     if gd == GD_AT_END:
         gd = struct.unpack_from("<Q", out, len(out) - 2 * SECTOR + 56)[0]
     gt = struct.unpack_from("<I", out, gd * SECTOR + n // 512 * 4)[0]
-    return struct.unpack_from("<I", out, gt * SECTOR + n % 512 * 4)[0] * SECTOR
+    return gt * SECTOR + n % 512 * 4
+
+
+def grain_at(out, n):
+    """Where grain n of a stream is, by its tables."""
+    return struct.unpack_from("<I", out, entry_at(out, n))[0] * SECTOR
 
 
 # --- VHD --------------------------------------------------------------------------------------------
