@@ -212,11 +212,12 @@ static int write_any(const struct vml_format *f, const char *sub, struct vml_rea
     VML_AUTO(vml_package_out_freep) struct vml_package_out *p = NULL;
     VML_AUTO(vml_writer_freep) struct vml_writer *w = NULL;
     struct vml_machine machine = { .name = "machine" };
+    struct vml_new_disk disk = { .size = r->size };
     struct vml_copy c = { .threads = 2 };
     struct vml_output *o;
 
     if (vml_output_create(&o, path, 0, err) < 0 ||
-        vml_package_create(&p, vml_formats, f, o, &machine, &r->size, 1, sub, NULL, err) < 0 ||
+        vml_package_create(&p, vml_formats, f, o, &machine, &disk, 1, sub, NULL, err) < 0 ||
         vml_package_add(p, 0, &w, err) < 0 || vml_copy(r, w, &c, err) < 0)
         return -1;
     vml_writer_freep(&w);
