@@ -12,9 +12,8 @@
 #include <strings.h>
 
 const struct manifest_algorithm manifest_algorithms[MANIFEST_ALGORITHMS] = {
-    [MANIFEST_SHA1] = { "sha1", "SHA1", 20 },
-    [MANIFEST_SHA256] = { "sha256", "SHA256", 32 },
-    [MANIFEST_SHA384] = { "sha384", "SHA384", 48 },
+    [MANIFEST_SHA1] = { "sha1", "SHA1", 20 },       [MANIFEST_SHA224] = { "sha224", "SHA224", 28 },
+    [MANIFEST_SHA256] = { "sha256", "SHA256", 32 }, [MANIFEST_SHA384] = { "sha384", "SHA384", 48 },
     [MANIFEST_SHA512] = { "sha512", "SHA512", 64 },
 };
 
@@ -45,7 +44,8 @@ static int parse_algorithm(unsigned *algorithm, const char *text, size_t len, si
         if (strcasecmp(word, manifest_algorithms[*algorithm].name) == 0)
             return 0;
     return vml_fail(err, VML_EUNSUPPORTED, "manifest/algorithm",
-                    "manifest line %zu: digest '%.*s' is not one of SHA1, SHA256, SHA384, SHA512",
+                    "manifest line %zu: digest '%.*s' is not one of SHA1, SHA224, SHA256, SHA384, "
+                    "SHA512",
                     number, (int)(len < 32 ? len : 32), text);
 }
 
@@ -57,52 +57,67 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int parse_digest(struct manifest_line *line, const char *text, size_t len,
-                        struct vml_error *err)
+bool manifest_parse_hex(uint8_t *out, const char *text, size_t len)
 {
-    size_t want = manifest_algorithms[line->algorithm].len;
-
-    if (len != 2 * want)
-        return vml_fail(err, VML_EDATA, "manifest/syntax",
-                        "manifest line %zu: a digest of %zu hex digits, where %s has %zu",
-                        line->number, len, manifest_algorithms[line->algorithm].label, 2 * want);
-    for (size_t i = 0; i < want; i++) {
+    for (size_t i = 0; i < len; i++) {
         int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
         if (high < 0 || low < 0)
-            return syntax(err, line->number, "the digest is not hexadecimal");
-        line->digest[i] = (uint8_t)(high << 4 | low);
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
     }
-    return 0;
+    return true;
 }
 
-/* The line without blanks at its ends, never empty.  The name may hold any bracket, so the one that
- * closes it is the last. */
-static int parse_line(struct manifest_line *line, const char *p, const char *end,
-                      struct vml_error *err)
+/* The name may hold any bracket, so the one that closes it is the last. */
+int manifest_parse_form(struct manifest_form *f, const char *p, const char *end, size_t number,
+                        struct vml_error *err)
 {
     const char *open = memchr(p, '(', (size_t)(end - p)),
                *close = memrchr(p, ')', (size_t)(end - p));
     const char *word_end = open, *value;
 
     if (open == NULL || close == NULL || close <= open + 1)
-        return syntax(err, line->number, "not of the form SHA256(file)= digest");
+        return syntax(err, number, "not of the form SHA256(file)= digest");
     while (word_end > p && is_blank(word_end[-1]))
         word_end--;
     for (value = close + 1; value < end && is_blank(*value);)
         value++;
     if (value == end || *value != '=')
-        return syntax(err, line->number, "not of the form SHA256(file)= digest");
+        return syntax(err, number, "not of the form SHA256(file)= digest");
     for (value++; value < end && is_blank(*value);)
         value++;
-    if (parse_algorithm(&line->algorithm, p, (size_t)(word_end - p), line->number, err) < 0 ||
-        parse_digest(line, value, (size_t)(end - value), err) < 0)
+    if (parse_algorithm(&f->algorithm, p, (size_t)(word_end - p), number, err) < 0)
         return -1;
     for (open++; close - open > 2 && open[0] == '.' && open[1] == '/';)
         open += 2;
     if (memchr(open, '\0', (size_t)(close - open)) != NULL)
-        return syntax(err, line->number, "a NUL byte in the name");
-    line->file = strndup(open, (size_t)(close - open));
+        return syntax(err, number, "a NUL byte in the name");
+    f->file = open;
+    f->file_len = (size_t)(close - open);
+    f->value = value;
+    f->value_len = (size_t)(end - value);
+    return 0;
+}
+
+/* Never empty. */
+static int parse_line(struct manifest_line *line, const char *p, const char *end,
+                      struct vml_error *err)
+{
+    const struct manifest_algorithm *algorithm;
+    struct manifest_form f;
+
+    if (manifest_parse_form(&f, p, end, line->number, err) < 0)
+        return -1;
+    line->algorithm = f.algorithm;
+    algorithm = &manifest_algorithms[f.algorithm];
+    if (f.value_len != 2 * algorithm->len)
+        return vml_fail(err, VML_EDATA, "manifest/syntax",
+                        "manifest line %zu: a digest of %zu hex digits, where %s has %zu",
+                        line->number, f.value_len, algorithm->label, 2 * algorithm->len);
+    if (!manifest_parse_hex(line->digest, f.value, algorithm->len))
+        return syntax(err, line->number, "the digest is not hexadecimal");
+    line->file = strndup(f.file, f.file_len);
     return line->file != NULL ? 0 : vml_fail_nomem(err);
 }
 
@@ -119,7 +134,7 @@ static int check_repeat(const struct manifest *m, const struct manifest_line *li
 
 int manifest_parse(struct manifest *m, const char *text, size_t len, struct vml_error *err)
 {
-    enum { LINES_MAX = 1024 }; /* four algorithms for each member that an archive may have */
+    enum { LINES_MAX = 1280 }; /* five algorithms for each member that an archive may have */
     const char *p = text, *stop = text + len;
     size_t number = 0;
 

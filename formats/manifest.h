@@ -5,7 +5,14 @@
 #include "vmlift/codec.h"
 
 /* What a manifest may use, in this order: bit n of a mask, place n of an array. */
-enum { MANIFEST_SHA1, MANIFEST_SHA256, MANIFEST_SHA384, MANIFEST_SHA512, MANIFEST_ALGORITHMS };
+enum {
+    MANIFEST_SHA1,
+    MANIFEST_SHA224,
+    MANIFEST_SHA256,
+    MANIFEST_SHA384,
+    MANIFEST_SHA512,
+    MANIFEST_ALGORITHMS
+};
 #define MANIFEST_ALL (~(~0u << MANIFEST_ALGORITHMS))
 
 struct manifest_algorithm {
@@ -24,6 +31,17 @@ struct manifest {
     struct manifest_line *lines;
     size_t n;
 };
+
+/* One line, blanks at its ends cut off: "SHA256(file)= value".  It points into the text. */
+struct manifest_form {
+    unsigned algorithm;
+    const char *file, *value; /* file without "./" */
+    size_t file_len, value_len;
+};
+int manifest_parse_form(struct manifest_form *f, const char *p, const char *end, size_t number,
+                        struct vml_error *err);
+/* 2 * len hexadecimal digits into len bytes. */
+bool manifest_parse_hex(uint8_t *out, const char *text, size_t len);
 
 /* Reads what producers write: "SHA256(f)= hex", "SHA256 (f) = hex", CRLF, a byte order mark, digits
  * of either case.  VML_EDATA manifest/syntax with the line's number, also for a digest of the wrong

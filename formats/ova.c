@@ -2,7 +2,7 @@
  *
  *     vm.ovf          the description; first, or a pipe cannot be read
  *     vm.mf           digests of the others; second, though some put it last
- *     vm.cert         not looked at
+ *     vm.cert         who signed the manifest; third
  *     vm-disk1.vmdk   ..
  *
  * From a file the members are listed first, and a disk is a window of the file.  From a pipe they
@@ -190,6 +190,8 @@ void ova_close(struct vml_package_reader *base)
     free(p->member_of);
     free(p->members);
     free(p->text);
+    free(p->mf_text);
+    free(p->cert_text);
     free(p->step);
     manifest_clear(&p->manifest);
     ovf_clear(&p->description);
@@ -215,7 +217,7 @@ int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how
         (p->step = malloc(STEP)) == NULL)
         return vml_fail_nomem(err);
     p->base.ops = &ova_ops;
-    p->ovf = p->mf = p->current = OVA_NONE;
+    p->ovf = p->mf = p->cert = p->current = OVA_NONE;
     p->look = how->look;
     p->vm = how->vm;
     p->in = in;

@@ -29,9 +29,11 @@ struct ova {
     const char *vm;
     struct ova_member *members;
     size_t n;
-    size_t ovf, mf; /* members; OVA_NONE until met */
-    char *text;     /* of the OVF, until it was parsed */
+    size_t ovf, mf, cert; /* members; OVA_NONE until met */
+    char *text;           /* of the OVF, until it was parsed */
     size_t text_len;
+    char *mf_text, *cert_text; /* kept for the signature */
+    size_t mf_len, cert_len;
     struct ovf description;
     size_t *member_of; /* disk; the first of its chunks */
     struct manifest manifest;
@@ -66,6 +68,10 @@ int ova_match_disk(struct ova *p, size_t m, struct vml_error *err);
 int ova_all_known(struct ova *p, struct vml_error *err);
 /* The member with a chunk of a disk; NULL where there is none (yet). */
 struct ova_member *ova_find_chunk(const struct ova *p, size_t disk, size_t chunk);
+
+/* ova_cert.c: of the manifest, when both were met: what is to be noted; VML_EDATA
+ * ova/cert-signature. */
+int ova_check_signature(struct ova *p, struct vml_error *err);
 
 /* ova_parts.c: a disk that is compressed, or stored in chunks, front to back only. */
 bool ova_in_parts(const struct ova *p, size_t disk);

@@ -78,6 +78,10 @@ static int check_manifest(struct check *c, struct vml_error *err)
 {
     struct ova *p = c->p;
 
+    if (p->cert != OVA_NONE && p->mf == OVA_NONE && !p->in_folder)
+        findings_add(&c->to, VML_FAULT, "ova/cert-manifest",
+                     "'%s' is there, and the manifest that it signs is not",
+                     p->members[p->cert].name);
     if (p->mf != OVA_NONE && !c->manifest)
         return 0;
     if (!p->in_folder) /* there it was noted with the members */
@@ -190,7 +194,7 @@ static int check_disks(struct check *c, struct vml_error *err)
         const struct vml_disk *d = NULL;
         bool in_parts = false;
 
-        if (m == p->ovf || m == p->mf)
+        if (m == p->ovf || m == p->mf || m == p->cert)
             continue;
         for (size_t i = 0; i < p->base.n_disks; i++)
             if (p->member_of[i] == m) {
@@ -216,6 +220,8 @@ static void tell_notes(const struct check *c)
         const char *slug;
         enum vml_level level;
     } rows[] = {
+        { "cert/syntax", VML_FAULT },       { "cert/unverified", VML_WARNING },
+        { "cert/expired", VML_WARNING },    { "cert/not-yet", VML_WARNING },
         { "ova/order", VML_WARNING },       { "ovf/size-differs", VML_WARNING },
         { "manifest/absent", VML_WARNING }, { "ovf/parent", VML_WARNING },
         { "ovf/compressed", VML_WARNING },  { "ovf/href", VML_FAULT },

@@ -119,32 +119,36 @@ static int read_text(struct ova *p, const struct ova_member *m, size_t max, char
     return 0;
 }
 
+/* The same for what the manifest may list. */
+static int read_summed(struct ova *p, struct ova_member *m, size_t max, char **text, size_t *len,
+                       struct vml_error *err)
+{
+    if (read_text(p, m, max, text, len, err) < 0 ||
+        manifest_sums_begin(&m->sums, MANIFEST_ALL, err) < 0)
+        return -1;
+    manifest_sums_tap(&m->sums, *text, *len);
+    m->begun = true;
+    return 0;
+}
+
 int ova_take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err)
 {
     if (p->ovf != OVA_NONE)
         return vml_fail(err, VML_EDATA, "ova/ovf", "two descriptions: '%s' and '%s'",
                         p->members[p->ovf].name, m->name);
     p->ovf = (size_t)(m - p->members);
-    if (read_text(p, m, OVF_SIZE_MAX, &p->text, &p->text_len, err) < 0 ||
-        manifest_sums_begin(&m->sums, MANIFEST_ALL, err) < 0)
-        return -1;
-    manifest_sums_tap(&m->sums, p->text, p->text_len);
-    m->begun = true;
-    return 0;
+    return read_summed(p, m, OVF_SIZE_MAX, &p->text, &p->text_len, err);
 }
 
 static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *text = NULL;
-    size_t len;
-
     if (p->mf != OVA_NONE)
         return vml_fail(err, VML_EDATA, "ova/manifest", "two manifests: '%s' and '%s'",
                         p->members[p->mf].name, m->name);
     p->mf = (size_t)(m - p->members);
-    if (read_text(p, m, MANIFEST_SIZE_MAX, &text, &len, err) < 0)
+    if (read_text(p, m, MANIFEST_SIZE_MAX, &p->mf_text, &p->mf_len, err) < 0)
         return -1;
-    if (manifest_parse(&p->manifest, text, len, err) < 0) {
+    if (manifest_parse(&p->manifest, p->mf_text, p->mf_len, err) < 0) {
         vml_error_prefix(err, "%s", m->name);
         return -1;
     }
@@ -159,7 +163,18 @@ static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_e
             return vml_fail(err, VML_EDATA, "manifest/syntax", "%s: it has a digest of itself",
                             m->name);
     }
-    return 0;
+    return p->cert != OVA_NONE ? ova_check_signature(p, err) : 0;
+}
+
+static int take_certificate(struct ova *p, struct ova_member *m, struct vml_error *err)
+{
+    if (p->cert != OVA_NONE)
+        return vml_fail(err, VML_EDATA, "ova/manifest", "two certificates: '%s' and '%s'",
+                        p->members[p->cert].name, m->name);
+    p->cert = (size_t)(m - p->members);
+    if (read_summed(p, m, MANIFEST_SIZE_MAX, &p->cert_text, &p->cert_len, err) < 0)
+        return -1;
+    return p->mf != OVA_NONE ? ova_check_signature(p, err) : 0;
 }
 
 int ova_take_member(struct ova *p, struct ova_member *m, struct vml_error *err)
@@ -169,8 +184,7 @@ int ova_take_member(struct ova *p, struct ova_member *m, struct vml_error *err)
     if (has_suffix(m->name, ".mf"))
         return take_manifest(p, m, err);
     if (has_suffix(m->name, ".cert"))
-        vml_note(&p->base.notes, "cert/unverified", "'%s' is there; its signature is not checked",
-                 m->name);
+        return take_certificate(p, m, err);
     return 0;
 }
 
@@ -371,6 +385,10 @@ static int missing_disk(struct ova *p, size_t i, struct vml_error *err)
 
 int ova_all_known(struct ova *p, struct vml_error *err)
 {
+    if (p->cert != OVA_NONE && p->mf == OVA_NONE)
+        return vml_fail(err, VML_EDATA, "ova/cert-manifest",
+                        "'%s' is there, and the manifest that it signs is not",
+                        p->members[p->cert].name);
     for (size_t i = 0; i < p->base.n_disks; i++) {
         if (p->base.disks[i].file == NULL || p->base.disks[i].absent)
             continue;

@@ -45,7 +45,8 @@ static int choose_manifest(struct ova_choice *o, const struct vml_create *c, str
     if (strcmp(text, "none") == 0)
         return 0;
     for (unsigned i = 0; i < MANIFEST_ALGORITHMS; i++)
-        if (i != MANIFEST_SHA384 && strcmp(text, manifest_algorithms[i].name) == 0) {
+        if (i != MANIFEST_SHA224 && i != MANIFEST_SHA384 &&
+            strcmp(text, manifest_algorithms[i].name) == 0) {
             o->algorithm = i;
             return 0;
         }

@@ -29,7 +29,7 @@ int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t c
                       struct vml_error *err);
 int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err);
 
-/* Digests (libcrypto).  algorithm: "sha1", "sha256", "sha384", "sha512". */
+/* Digests (libcrypto).  algorithm: "sha1", "sha224", "sha256", "sha384", "sha512". */
 #define VML_DIGEST_MAX 64
 struct vml_digest;
 int vml_digest_new(struct vml_digest **out, const char *algorithm, struct vml_error *err);

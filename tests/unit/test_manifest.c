@@ -23,6 +23,12 @@ static const struct {
     { "SHA256(a (1).vmdk)= " ABC_SHA256 "\n", "a (1).vmdk", MANIFEST_SHA256 },
     { "SHA1(sub/a=b.vmdk)= " ABC_SHA1 "\n", "sub/a=b.vmdk", MANIFEST_SHA1 },
     { "SHA512(a.vmdk)= " ABC_SHA512 "\n", "a.vmdk", MANIFEST_SHA512 },
+    { "SHA224(a.vmdk)= 23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7\n", "a.vmdk",
+      MANIFEST_SHA224 },
+    { "Sha-384 (a.vmdk) "
+      "=cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c"
+      "825a7",
+      "a.vmdk", MANIFEST_SHA384 },
 };
 
 static const struct {

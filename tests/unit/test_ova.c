@@ -263,7 +263,7 @@ static void test_notes(void)
         const char *members, *note;
     } rows[] = {
         { "vm.ovf a.vmdk b.vmdk", "manifest/none" },
-        { "vm.ovf vm.mf a.vmdk b.vmdk vm.cert", "cert/unverified" },
+        { "vm.ovf vm.mf a.vmdk b.vmdk vm.cert", "cert/syntax" },
         { "vm.ovf more.mf a.vmdk b.vmdk", "manifest/absent" },
         { "vm.ovf sha1.mf a.vmdk b.vmdk", "manifest/sha1" },
         { "sized.ovf a.vmdk b.vmdk", "ovf/size-differs" },
