@@ -126,6 +126,9 @@ int vml_output_zero(struct vml_output *o, uint64_t off, uint64_t len, struct vml
 /* Set the file's length (new bytes are holes), before any pwrite beyond it; a device must be at
  * least as large (output/device-size).  Needs can_seek. */
 int vml_output_resize(struct vml_output *o, uint64_t size, struct vml_error *err);
+/* What was written so far is on the disk, under no name yet: so that a commit which others wait for
+ * is short. */
+int vml_output_flush(struct vml_output *o, struct vml_error *err);
 /* Durable and under its name when it returns: fdatasync, link or rename, fsync of the folder.
  * With siblings: they first, `of` last, and after a failure all as it was before.  A file of that
  * name is replaced at one stroke; where there are siblings a crash between may leave neither the

@@ -49,10 +49,14 @@ int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *e
  * until then.  The writer must be freed before the transaction. */
 int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
                      struct vml_writer **out, struct vml_error *err);
-/* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. */
+/* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. What
+ * it changes of snapshots and images is recorded in the transaction's pack, too. */
 typedef int vml_txn_also(void *arg, struct vml_db *db, struct vml_error *err);
 /* Packs are durable and under their names, then one SQL transaction shows everything at once. */
 int vml_txn_commit(struct vml_txn *t, vml_txn_also *also, void *arg, struct vml_error *err);
+/* How many damaged or missing blocks of the store got a good copy, since what was written had them.
+ */
+uint64_t vml_txn_healed(const struct vml_txn *t);
 void vml_txn_free(struct vml_txn *t); /* not committed: nothing is visible */
 void vml_txn_freep(struct vml_txn **t);
 
@@ -87,10 +91,24 @@ struct vml_store_stats {
 };
 int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err);
 
-/* Reads every frame of every pack and walks every tree: XXH3 of the frame, SHA-256 of the block.
- * Each fault is told once, with the snapshot and byte range that suffer where one does.  *faults
- * counts them; -1 only when the check itself could not be done. */
-typedef void vml_fault_fn(void *arg, const char *slug, const char *text);
+/* Something that is wrong, and one thing that suffers from it. */
+struct vml_fault {
+    const char *slug, *text; /* what, and where */
+    bool more;               /* the fault that was told last; another thing suffers from it, too */
+    const char *object;      /* the snapshot (or image), or NULL: nothing that has a name */
+    uint64_t off, len;       /* which bytes of the snapshot's disk; len 0: its record */
+    const struct vml_fault_image {
+        char id[32];
+        char name[132];
+    } * images; /* the registered images that use the snapshot */
+    size_t n_images;
+};
+/* Valid until fn returns. */
+typedef void vml_fault_fn(void *arg, const struct vml_fault *fault);
+/* Checks the catalog, reads every frame of every pack (XXH3 of the frame, SHA-256 of the block, on
+ * all CPUs) and walks every tree.  fn is told each fault, once for each thing that suffers; *faults
+ * counts the faults.  -1 only when the check itself could not be done.  progress is called from any
+ * thread, one call at a time, in bytes of packs. */
 int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
                      void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,
                      struct vml_error *err);
@@ -98,7 +116,9 @@ int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
 struct vml_collected {
     uint64_t blocks, packs, bytes; /* blocks dropped, packs removed or rewritten, bytes freed */
 };
-/* Frees what no snapshot uses.  Waits for running transactions; new ones wait for it. */
+/* Frees what no snapshot uses.  Waits for running transactions; new ones wait for it.  A catalog
+ * that is damaged, or behind the packs, says nothing about what is in use: catalog/corrupt,
+ * catalog/behind. */
 int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml_error *err);
 
 #ifdef __cplusplus

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog/db.h"
+#include "catalog/rows.h"
 
 #define DEREGISTERED "deregistered"
 
@@ -18,11 +18,13 @@ int vml_registry_name_free(struct vml_db *db, const struct vml_image *a, struct 
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
     if (vml_db_query(db, &st, err,
-                     "SELECT id FROM images WHERE owner = ? AND region = ? AND name = ?"
+                     "SELECT * FROM images WHERE owner = ? AND region = ? AND name = ?"
                      " AND state <> '" DEREGISTERED "'",
                      "ttt", a->owner, a->region, a->name) < 0)
         return -1;
     int row = vml_stmt_step(st, err);
+    if (row > 0 && vml_row_check(st, 0, "images", err) < 0)
+        return -1;
     if (row > 0)
         return vml_fail(err, VML_EREFUSED, "InvalidAMIName.Duplicate",
                         "AMI name %s is already in use by AMI %s", a->name, vml_stmt_text(st, 0));
@@ -38,8 +40,8 @@ static int snapshot_sizes(struct vml_db *db, const struct vml_image *a, uint64_t
             continue;
         VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
         if (vml_db_query(db, &st, err,
-                         "SELECT size FROM snapshots WHERE id = ? AND owner = ? AND region = ?",
-                         "ttt", a->mappings[i].snapshot, a->owner, a->region) < 0)
+                         "SELECT * FROM snapshots WHERE id = ? AND owner = ? AND region = ?", "ttt",
+                         a->mappings[i].snapshot, a->owner, a->region) < 0)
             return -1;
         int row = vml_stmt_step(st, err);
         if (row < 0)
@@ -47,7 +49,9 @@ static int snapshot_sizes(struct vml_db *db, const struct vml_image *a, uint64_t
         if (row == 0)
             return vml_fail(err, VML_ENOTFOUND, "InvalidSnapshot.NotFound",
                             "The snapshot '%s' does not exist", a->mappings[i].snapshot);
-        sizes[i] = (uint64_t)vml_stmt_int(st, 0);
+        if (vml_row_check(st, 0, "snapshots", err) < 0)
+            return -1;
+        sizes[i] = (uint64_t)vml_stmt_int(st, 4);
     }
     return 0;
 }
@@ -74,13 +78,9 @@ static int insert_mappings(struct vml_db *db, const struct vml_image *a, struct 
 {
     for (size_t i = 0; i < a->n_mappings; i++) {
         const struct vml_mapping *m = &a->mappings[i];
-        if (vml_db_run(db, NULL, err,
-                       "INSERT INTO mappings (image, position, device, snapshot, size_gib,"
-                       " volume_type, delete_on_termination, encrypted)"
-                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                       "tittitii", a->id, (int64_t)i, m->device, m->snapshot, (int64_t)m->size_gib,
-                       m->volume_type, (int64_t)m->delete_on_termination,
-                       (int64_t)m->encrypted) < 0)
+        if (vml_row_insert(db, err, "mappings", "tittitii", a->id, (int64_t)i, m->device,
+                           m->snapshot, (int64_t)m->size_gib, m->volume_type,
+                           (int64_t)m->delete_on_termination, (int64_t)m->encrypted) < 0)
             return -1;
     }
     return 0;
@@ -89,27 +89,28 @@ static int insert_mappings(struct vml_db *db, const struct vml_image *a, struct 
 static int insert_tags(struct vml_db *db, const struct vml_image *a, struct vml_error *err)
 {
     for (size_t i = 0; i < a->n_tags; i++) {
-        if (vml_db_run(db, NULL, err, "INSERT INTO tags (resource, key, value) VALUES (?, ?, ?)",
-                       "ttt", a->id, a->tags[i].key, a->tags[i].value) < 0)
+        if (vml_row_insert(db, err, "tags", "ttt", a->id, a->tags[i].key, a->tags[i].value) < 0)
             return -1;
     }
     return 0;
 }
 
+#define IMAGE_TYPES "tittttttttttti"
+#define IMAGE_VALUES(a, seq, state)                                                          \
+    (a)->id, (seq), (a)->name, (a)->description, (a)->owner, (a)->region, (a)->architecture, \
+        (a)->virtualization, (a)->boot_mode, (a)->root_device, (a)->platform, (state),       \
+        (a)->source ? (a)->source : "", (a)->created
+
 int vml_registry_add(struct vml_db *db, struct vml_image *a, struct vml_error *err)
 {
+    int64_t seq;
     if (check(db, a, err) < 0)
         return -1;
     if (!a->id[0] && vml_new_id(a->id, "ami-", err) < 0)
         return -1;
     put_root_first(a);
-    if (vml_db_run(db, NULL, err,
-                   "INSERT INTO images (id, name, description, owner, region, architecture,"
-                   " virtualization, boot_mode, root_device, platform, state, source, created)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   "tttttttttttti", a->id, a->name, a->description, a->owner, a->region,
-                   a->architecture, a->virtualization, a->boot_mode, a->root_device, a->platform,
-                   a->state, a->source ? a->source : "", a->created) < 0)
+    if (vml_row_next(db, "images", &seq, err) < 0 ||
+        vml_row_insert(db, err, "images", IMAGE_TYPES, IMAGE_VALUES(a, seq, a->state)) < 0)
         return -1;
     return insert_mappings(db, a, err) < 0 ? -1 : insert_tags(db, a, err);
 }
@@ -147,7 +148,7 @@ static int query(struct vml_db *db, struct vml_stmt **st, const char *select, co
     char sql[512];
     snprintf(sql, sizeof sql,
              "%s WHERE i.owner = ? AND i.region = ? AND i.state <> '" DEREGISTERED "'%s"
-             " ORDER BY i.seq%s",
+             " ORDER BY i.seq, i.id%s",
              select, filters[key], order);
     return vml_db_query(db, st, err, sql, key == BY_NOTHING ? "tt" : "ttt", where->owner,
                         where->region, value);
@@ -156,14 +157,9 @@ static int query(struct vml_db *db, struct vml_stmt **st, const char *select, co
 static int cursor_open(struct cursor *c, struct vml_db *db, const struct vml_where *where,
                        enum key key, const char *value, struct vml_error *err)
 {
-    static const char images[] =
-        "SELECT i.id, i.name, i.description, i.owner, i.region, i.architecture, i.virtualization,"
-        " i.boot_mode, i.root_device, i.platform, i.state, i.source, i.created FROM images i";
-    static const char mappings[] =
-        "SELECT m.image, m.device, m.snapshot, m.size_gib, m.volume_type,"
-        " m.delete_on_termination, m.encrypted FROM images i JOIN mappings m ON m.image = i.id";
-    static const char tags[] =
-        "SELECT t.resource, t.key, t.value FROM images i JOIN tags t ON t.resource = i.id";
+    static const char images[] = "SELECT i.* FROM images i";
+    static const char mappings[] = "SELECT m.* FROM images i JOIN mappings m ON m.image = i.id";
+    static const char tags[] = "SELECT t.* FROM images i JOIN tags t ON t.resource = i.id";
     if (query(db, &c->images, images, "", where, key, value, err) < 0 ||
         query(db, &c->mappings, mappings, ", m.position", where, key, value, err) < 0)
         return -1;
@@ -178,37 +174,41 @@ static void set(char *field, size_t size, const char *value)
 
 static int read_image(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
 {
+    if (vml_row_check(st, 0, "images", err) < 0)
+        return -1;
     SET(a->id, vml_stmt_text(st, 0));
-    SET(a->name, vml_stmt_text(st, 1));
-    SET(a->description, vml_stmt_text(st, 2));
-    SET(a->owner, vml_stmt_text(st, 3));
-    SET(a->region, vml_stmt_text(st, 4));
-    SET(a->architecture, vml_stmt_text(st, 5));
-    SET(a->virtualization, vml_stmt_text(st, 6));
-    SET(a->boot_mode, vml_stmt_text(st, 7));
-    SET(a->root_device, vml_stmt_text(st, 8));
-    SET(a->platform, vml_stmt_text(st, 9));
-    SET(a->state, vml_stmt_text(st, 10));
-    a->source = strdup(vml_stmt_text(st, 11));
-    a->created = vml_stmt_int(st, 12);
+    SET(a->name, vml_stmt_text(st, 2));
+    SET(a->description, vml_stmt_text(st, 3));
+    SET(a->owner, vml_stmt_text(st, 4));
+    SET(a->region, vml_stmt_text(st, 5));
+    SET(a->architecture, vml_stmt_text(st, 6));
+    SET(a->virtualization, vml_stmt_text(st, 7));
+    SET(a->boot_mode, vml_stmt_text(st, 8));
+    SET(a->root_device, vml_stmt_text(st, 9));
+    SET(a->platform, vml_stmt_text(st, 10));
+    SET(a->state, vml_stmt_text(st, 11));
+    a->source = strdup(vml_stmt_text(st, 12));
+    a->created = vml_stmt_int(st, 13);
     return a->source ? 0 : vml_fail_nomem(err);
 }
 
 static int read_mapping(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
 {
+    if (vml_row_check(st, 0, "mappings", err) < 0)
+        return -1;
     struct vml_mapping *all = reallocarray(a->mappings, a->n_mappings + 1, sizeof *all);
     if (!all)
         return vml_fail_nomem(err);
     a->mappings = all;
     struct vml_mapping *m = &all[a->n_mappings++];
     *m = (struct vml_mapping){
-        .size_gib = (uint64_t)vml_stmt_int(st, 3),
-        .delete_on_termination = vml_stmt_int(st, 5) != 0,
-        .encrypted = vml_stmt_int(st, 6) != 0,
+        .size_gib = (uint64_t)vml_stmt_int(st, 4),
+        .delete_on_termination = vml_stmt_int(st, 6) != 0,
+        .encrypted = vml_stmt_int(st, 7) != 0,
     };
-    SET(m->device, vml_stmt_text(st, 1));
-    SET(m->snapshot, vml_stmt_text(st, 2));
-    SET(m->volume_type, vml_stmt_text(st, 4));
+    SET(m->device, vml_stmt_text(st, 2));
+    SET(m->snapshot, vml_stmt_text(st, 3));
+    SET(m->volume_type, vml_stmt_text(st, 5));
     return 0;
 }
 
@@ -233,7 +233,8 @@ static int cursor_next(struct cursor *c, struct vml_image *a, struct vml_error *
     if (c->mapping < 0)
         return -1;
     while (c->tag > 0 && strcmp(vml_stmt_text(c->tags, 0), a->id) == 0) {
-        if (vml_image_tag(a, vml_stmt_text(c->tags, 1), vml_stmt_text(c->tags, 2), err) < 0)
+        if (vml_row_check(c->tags, 0, "tags", err) < 0 ||
+            vml_image_tag(a, vml_stmt_text(c->tags, 1), vml_stmt_text(c->tags, 2), err) < 0)
             return -1;
         c->tag = vml_stmt_step(c->tags, err);
     }
@@ -307,31 +308,49 @@ int vml_registry_get(struct vml_store *s, const struct vml_where *where, const c
 
 /* --- removing ------------------------------------------------------------------------------- */
 
-static int deregister(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
-                      struct vml_image *was, struct vml_error *err)
+struct deregister {
+    struct vml_store *store;
+    const struct vml_where *where;
+    const char *id_or_name;
+    struct vml_image was;
+};
+
+static int image_seq(struct vml_db *db, const char *id, int64_t *seq, struct vml_error *err)
 {
-    if (vml_registry_get(s, where, id_or_name, was, err) < 0)
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    if (vml_db_query(db, &st, err, "SELECT * FROM images WHERE id = ?", "t", id) < 0 ||
+        vml_stmt_step(st, err) < 0)
         return -1;
-    return vml_db_run(vml_store_db(s), NULL, err,
-                      "UPDATE images SET state = '" DEREGISTERED "' WHERE id = ?", "t", was->id);
+    *seq = vml_stmt_int(st, 1);
+    return vml_row_check(st, 0, "images", err);
+}
+
+static int deregister(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    struct deregister *d = arg;
+    int64_t seq;
+    if (vml_registry_get(d->store, d->where, d->id_or_name, &d->was, err) < 0 ||
+        image_seq(db, d->was.id, &seq, err) < 0)
+        return -1;
+    return vml_row_put(db, err, "images", IMAGE_TYPES, IMAGE_VALUES(&d->was, seq, DEREGISTERED));
 }
 
 int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
                             const char *id_or_name, struct vml_image *out, struct vml_error *err)
 {
-    VML_AUTO(vml_image_clear) struct vml_image was = { 0 };
-    struct vml_db *db = vml_store_db(s);
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+    struct deregister d = { .store = s, .where = where, .id_or_name = id_or_name };
     if (out)
         *out = (struct vml_image){ 0 };
-    if (vml_db_begin(db, err) < 0)
+    if (vml_txn_begin(&t, s, err) < 0)
         return -1;
-    if (deregister(s, where, id_or_name, &was, err) < 0 || vml_db_commit(db, err) < 0) {
-        vml_db_rollback(db);
+    if (vml_txn_commit(t, deregister, &d, err) < 0) {
+        vml_image_clear(&d.was);
         return -1;
     }
-    if (out) {
-        *out = was;
-        was = (struct vml_image){ 0 };
-    }
+    if (out)
+        *out = d.was;
+    else
+        vml_image_clear(&d.was);
     return 0;
 }

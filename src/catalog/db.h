@@ -8,14 +8,19 @@
 #ifndef VMLIFT_CATALOG_DB_H
 #define VMLIFT_CATALOG_DB_H
 
+#include <stdarg.h>
+
 #include "vmlift/base.h"
 
 struct vml_db;
 struct vml_stmt;
+struct vml_value; /* rows.h */
 
 /* Opens, or with create makes, the file and brings the schema to this version (schema.c). Foreign
  * or newer: VML_EUNSUPPORTED catalog/version. */
 int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err);
+/* A catalog without rows, in memory: what the schema should look like. */
+int vml_db_open_empty(struct vml_db **out, struct vml_error *err);
 void vml_db_free(struct vml_db *db);
 void vml_db_freep(struct vml_db **db);
 /* How long to wait for another process's transaction (30 s) before catalog/busy. */
@@ -26,6 +31,7 @@ void vml_db_set_wait(struct vml_db *db, unsigned ms);
 int vml_db_begin(struct vml_db *db, struct vml_error *err);
 int vml_db_commit(struct vml_db *db, struct vml_error *err);
 void vml_db_rollback(struct vml_db *db); /* nothing to roll back: fine */
+bool vml_db_in_txn(const struct vml_db *db);
 int vml_db_exec(struct vml_db *db, const char *sql,
                 struct vml_error *err); /* no parameters, no rows */
 
@@ -34,16 +40,22 @@ int vml_db_exec(struct vml_db *db, const char *sql,
  * Text and blobs must stay as they are until the statement is freed. */
 int vml_db_query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
                  const char *types, ...);
+int vml_db_queryv(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
+                  const char *types, va_list ap);
+int vml_db_query_values(struct vml_db *db, struct vml_stmt **out, struct vml_error *err,
+                        const char *sql, const struct vml_value *values, size_t n);
 /* Reset and bind anew: for loops. */
 int vml_stmt_rebind(struct vml_stmt *st, struct vml_error *err, const char *types, ...);
 /* 1: a row, 0: done, -1: failed. */
 int vml_stmt_step(struct vml_stmt *st, struct vml_error *err);
 int64_t vml_stmt_int(struct vml_stmt *st, int column);
 const char *vml_stmt_text(struct vml_stmt *st, int column); /* "" for NULL; until the next step */
-const void *vml_stmt_blob(struct vml_stmt *st, int column, size_t *len);
+const void *vml_stmt_blob(struct vml_stmt *st, int column, size_t *len); /* of a text, too */
+char vml_stmt_type(struct vml_stmt *st, int column); /* i, t, b as it is stored; n: NULL; else r */
 void vml_stmt_free(struct vml_stmt *st);
 void vml_stmt_freep(struct vml_stmt **st);
-/* query, step to the end, free: for INSERT, UPDATE, DELETE. *changed (may be NULL): rows. A broken
+/* query, step to the end, free: for what is not to last (rows of the catalog itself are written by
+ * rows.h). *changed (may be NULL): rows. A broken
  * UNIQUE constraint is VML_EEXISTS catalog/duplicate. */
 int vml_db_run(struct vml_db *db, int64_t *changed, struct vml_error *err, const char *sql,
                const char *types, ...);

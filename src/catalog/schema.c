@@ -1,25 +1,30 @@
 /* The one SQL schema: plain enough for any SQL server.  Times are seconds since 1970, digests are
- * 32-byte blobs, sizes are bytes unless the column says GiB. */
+ * 32-byte blobs, sizes are bytes unless the column says GiB.  The last column of each table, sum,
+ * is the row's checksum (rows.c). */
 #include "catalog/schema.h"
 
 const char vml_schema[] =
     "CREATE TABLE packs ("
-    "  id TEXT PRIMARY KEY,"
-    "  bytes INTEGER NOT NULL);"
-    /* Where a block is; type says what it holds: data, a leaf or a root of a tree. */
+    "  id TEXT PRIMARY KEY NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  sum BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    /* Where a block is; type says what it holds: data, a leaf or a root of a tree, a record. */
     "CREATE TABLE blocks ("
-    "  address BLOB PRIMARY KEY,"
+    "  address BLOB PRIMARY KEY NOT NULL,"
     "  pack TEXT NOT NULL REFERENCES packs (id),"
     "  off INTEGER NOT NULL,"
     "  stored INTEGER NOT NULL,"
     "  raw INTEGER NOT NULL,"
     "  codec INTEGER NOT NULL,"
-    "  type INTEGER NOT NULL"
+    "  type INTEGER NOT NULL,"
+    "  sum BLOB NOT NULL"
     ") WITHOUT ROWID;"
     "CREATE INDEX blocks_pack ON blocks (pack);"
+    /* seq: the order in which they were made */
     "CREATE TABLE snapshots ("
-    "  seq INTEGER PRIMARY KEY,"
-    "  id TEXT NOT NULL UNIQUE,"
+    "  id TEXT PRIMARY KEY NOT NULL,"
+    "  seq INTEGER NOT NULL,"
     "  owner TEXT NOT NULL,"
     "  region TEXT NOT NULL,"
     "  size INTEGER NOT NULL,"
@@ -27,10 +32,12 @@ const char vml_schema[] =
     "  root BLOB NOT NULL,"
     "  created INTEGER NOT NULL,"
     "  description TEXT NOT NULL,"
-    "  record BLOB);" /* address of the frame that tells the same: what the row is checked by */
+    "  sum BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX snapshots_seq ON snapshots (seq, id);"
     "CREATE TABLE images ("
-    "  seq INTEGER PRIMARY KEY,"
-    "  id TEXT NOT NULL UNIQUE,"
+    "  id TEXT PRIMARY KEY NOT NULL,"
+    "  seq INTEGER NOT NULL,"
     "  name TEXT NOT NULL,"
     "  description TEXT NOT NULL,"
     "  owner TEXT NOT NULL,"
@@ -42,7 +49,10 @@ const char vml_schema[] =
     "  platform TEXT NOT NULL,"
     "  state TEXT NOT NULL,"
     "  source TEXT NOT NULL,"
-    "  created INTEGER NOT NULL);"
+    "  created INTEGER NOT NULL,"
+    "  sum BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX images_seq ON images (seq, id);"
     /* A name is taken while an image that is not deregistered has it. */
     "CREATE UNIQUE INDEX images_name ON images (owner, region, name)"
     "  WHERE state <> 'deregistered';"
@@ -55,6 +65,7 @@ const char vml_schema[] =
     "  volume_type TEXT NOT NULL,"
     "  delete_on_termination INTEGER NOT NULL,"
     "  encrypted INTEGER NOT NULL,"
+    "  sum BLOB NOT NULL,"
     "  PRIMARY KEY (image, position)"
     ") WITHOUT ROWID;"
     "CREATE INDEX mappings_snapshot ON mappings (snapshot);"
@@ -62,5 +73,54 @@ const char vml_schema[] =
     "  resource TEXT NOT NULL,"
     "  key TEXT NOT NULL,"
     "  value TEXT NOT NULL,"
+    "  sum BLOB NOT NULL,"
     "  PRIMARY KEY (resource, key)"
+    ") WITHOUT ROWID;"
+    /* The newest record of each object, also of those that are gone; seq and after are its numbers
+       (store/record.c), address is that of its frame. */
+    "CREATE TABLE records ("
+    "  object TEXT PRIMARY KEY NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  after INTEGER NOT NULL,"
+    "  address BLOB NOT NULL,"
+    "  sum BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE counters ("
+    "  name TEXT PRIMARY KEY NOT NULL,"
+    "  value INTEGER NOT NULL,"
+    "  sum BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    /* How many rows each table above has, and the sum of their sums. */
+    "CREATE TABLE totals ("
+    "  name TEXT PRIMARY KEY NOT NULL,"
+    "  rows INTEGER NOT NULL,"
+    "  total BLOB NOT NULL,"
+    "  sum BLOB NOT NULL"
     ") WITHOUT ROWID;";
+
+const struct vml_sql_table vml_tables[] = {
+    { "packs", "ti", { "id", "bytes" }, 1, -1 },
+    { "blocks", "btiiiii", { "address", "pack", "off", "stored", "raw", "codec", "type" }, 1, -1 },
+    { "snapshots",
+      "tittiibit",
+      { "id", "seq", "owner", "region", "size", "data_size", "root", "created", "description" },
+      1,
+      0 },
+    { "images",
+      "tittttttttttti",
+      { "id", "seq", "name", "description", "owner", "region", "architecture", "virtualization",
+        "boot_mode", "root_device", "platform", "state", "source", "created" },
+      1,
+      0 },
+    { "mappings",
+      "tittitii",
+      { "image", "position", "device", "snapshot", "size_gib", "volume_type",
+        "delete_on_termination", "encrypted" },
+      2,
+      0 },
+    { "tags", "ttt", { "resource", "key", "value" }, 2, 0 },
+    { "records", "tiib", { "object", "seq", "after", "address" }, 1, -1 },
+    { "counters", "ti", { "name", "value" }, 1, -1 },
+    { "totals", "tib", { "name", "rows", "total" }, 1, -1 },
+};
+const size_t vml_n_tables = sizeof vml_tables / sizeof vml_tables[0];

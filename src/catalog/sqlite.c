@@ -12,17 +12,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "catalog/schema.h"
+#include "catalog/rows.h"
 
 #define APPLICATION_ID 0x564d4c46 /* "VMLF" */
 #define WAIT_MS        30000u
 #define SLICE_MS       50u   /* the longest sleep between two tests of vml_interrupted */
 #define STEPS          20000 /* virtual machine steps between two of them: some milliseconds */
+#define IDLE           24    /* statements that are kept prepared */
 
 struct vml_db {
     sqlite3 *sqlite;
     pthread_mutex_t lock; /* recursive */
     bool in_txn;
+    struct vml_rows *rows;    /* what the transaction did */
+    sqlite3_stmt *idle[IDLE]; /* prepared, in nobody's use: parsing costs more than a row */
+    unsigned next_idle;
     unsigned wait_ms;
     struct timespec busy_since;
 };
@@ -113,7 +117,8 @@ static int db_fail(struct vml_db *db, struct vml_error *err)
         return vml_fail(err, VML_EIO, "io/full", "catalog: %s", text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return vml_fail(err, VML_EDATA, "catalog/corrupt", "catalog: %s", text);
+        return vml_fail(err, VML_EDATA, "catalog/corrupt",
+                        "catalog: %s; \"vmlift store rebuild\" makes it anew from the packs", text);
     default:
         return vml_fail(err, VML_EIO, "catalog/error", "catalog: %s", text);
     }
@@ -150,8 +155,11 @@ static int check_version(struct vml_db *db, bool *fresh, struct vml_error *err)
                         (unsigned long long)application);
     if (version != VML_SCHEMA_VERSION)
         return vml_fail(err, VML_EUNSUPPORTED, "catalog/version",
-                        "catalog: schema version %lld, and this vmlift knows version %d",
-                        (long long)version, VML_SCHEMA_VERSION);
+                        "catalog: schema version %lld, and this vmlift knows version %d%s",
+                        (long long)version, VML_SCHEMA_VERSION,
+                        version < VML_SCHEMA_VERSION
+                            ? "; \"vmlift store rebuild\" makes it anew from the packs"
+                            : "");
     return 0;
 }
 
@@ -187,15 +195,20 @@ static int set_wal(struct vml_db *db, struct vml_error *err)
     }
 }
 
-static int prepare(struct vml_db *db, bool create, struct vml_error *err)
+static void configure(struct vml_db *db)
 {
-    bool fresh;
-
     sqlite3_extended_result_codes(db->sqlite, 1);
     sqlite3_busy_handler(db->sqlite, busy, db);
     sqlite3_progress_handler(db->sqlite, STEPS, stop_when_interrupted, NULL);
     sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+}
+
+static int prepare(struct vml_db *db, bool create, struct vml_error *err)
+{
+    bool fresh;
+
+    configure(db);
     if (vml_db_exec(
             db,
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
@@ -221,16 +234,45 @@ static void lock_init(pthread_mutex_t *lock)
     pthread_mutexattr_destroy(&attr);
 }
 
+static struct vml_db *new_db(struct vml_error *err)
+{
+    struct vml_db *db = calloc(1, sizeof *db);
+
+    if (db == NULL) {
+        vml_fail_nomem(err);
+        return NULL;
+    }
+    lock_init(&db->lock);
+    db->wait_ms = WAIT_MS;
+    return db;
+}
+
+int vml_db_open_empty(struct vml_db **out, struct vml_error *err)
+{
+    VML_AUTO(vml_db_freep) struct vml_db *db = new_db(err);
+
+    if (db == NULL)
+        return -1;
+    if (sqlite3_open_v2(":memory:", &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
+        return db->sqlite != NULL ? db_fail(db, err) : vml_fail_nomem(err);
+    configure(db);
+    if (make_schema(db, err) < 0)
+        return -1;
+    *out = db;
+    db = NULL;
+    return 0;
+}
+
 int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-    VML_AUTO(vml_db_freep) struct vml_db *db = calloc(1, sizeof *db);
+    VML_AUTO(vml_db_freep) struct vml_db *db = new_db(err);
     VML_AUTO(vml_freep) char *plain = NULL;
 
     if (db == NULL)
-        return vml_fail_nomem(err);
-    lock_init(&db->lock);
-    db->wait_ms = WAIT_MS;
+        return -1;
     /* "./": a name may begin with "file:" or be ":memory:", which mean more to SQLite */
     if (asprintf(&plain, "%s%s", path[0] == '/' ? "" : "./", path) < 0) {
         plain = NULL;
@@ -238,7 +280,9 @@ int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_e
     }
     if (!create && access(plain, F_OK) < 0)
         return errno == ENOENT ? vml_fail(err, VML_ENOTFOUND, "catalog/not-found",
-                                          "%s: there is no catalog", path)
+                                          "%s: there is no catalog; \"vmlift store rebuild\" "
+                                          "makes it anew from the packs",
+                                          path)
                                : vml_fail_errno(err, "%s", path);
     if (sqlite3_open_v2(plain, &db->sqlite, flags, NULL) != SQLITE_OK)
         return db->sqlite != NULL ? db_fail(db, err) : vml_fail_nomem(err);
@@ -259,6 +303,9 @@ void vml_db_free(struct vml_db *db)
     if (db == NULL)
         return;
     assert(!db->in_txn);
+    for (size_t i = 0; i < IDLE; i++)
+        sqlite3_finalize(db->idle[i]);
+    vml_rows_free(db->rows);
     rc = sqlite3_close(db->sqlite);
     assert(rc == SQLITE_OK); /* else a statement was not freed */
     (void)rc;
@@ -303,6 +350,7 @@ static void end_txn(struct vml_db *db)
     if (!sqlite3_get_autocommit(db->sqlite))
         sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
     db->in_txn = false;
+    vml_rows_forget(db);
     db_unlock(db);
 }
 
@@ -311,7 +359,7 @@ int vml_db_commit(struct vml_db *db, struct vml_error *err)
     int rc;
 
     assert(db->in_txn);
-    rc = vml_db_exec(db, "COMMIT", err);
+    rc = vml_rows_flush(db, err) < 0 ? -1 : vml_db_exec(db, "COMMIT", err);
     end_txn(db);
     return rc;
 }
@@ -324,7 +372,32 @@ void vml_db_rollback(struct vml_db *db)
     db_unlock(db);
 }
 
+bool vml_db_in_txn(const struct vml_db *db)
+{
+    return db->in_txn;
+}
+
+struct vml_rows **vml_db_rows(struct vml_db *db)
+{
+    return &db->rows;
+}
+
 /* --- statements ----------------------------------------------------------------------------- */
+
+static int bind_values(struct vml_stmt *st, const struct vml_value *v, size_t n,
+                       struct vml_error *err)
+{
+    for (int i = 1; i <= (int)n; i++, v++) {
+        int rc = v->type == 'i' ? sqlite3_bind_int64(st->sqlite, i, v->i)
+                 : v->type == 't'
+                     ? sqlite3_bind_text64(st->sqlite, i, v->p, v->len, SQLITE_STATIC, SQLITE_UTF8)
+                     : sqlite3_bind_blob64(st->sqlite, i, v->p, v->len, SQLITE_STATIC);
+
+        if (rc != SQLITE_OK)
+            return db_fail(st->db, err);
+    }
+    return 0;
+}
 
 static int bind(struct vml_stmt *st, const char *types, va_list ap, struct vml_error *err)
 {
@@ -353,21 +426,90 @@ static int bind(struct vml_stmt *st, const char *types, va_list ap, struct vml_e
     return 0;
 }
 
-static int query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
-                 const char *types, va_list ap)
+/* A pragma may do its work when it is prepared, and is never kept. */
+static bool keeps(const char *sql)
+{
+    return strncmp(sql, "PRAGMA", 6) != 0;
+}
+
+static sqlite3_stmt *take_idle(struct vml_db *db, const char *sql)
+{
+    for (size_t i = 0; i < IDLE; i++) {
+        sqlite3_stmt *st = db->idle[i];
+
+        if (st != NULL && strcmp(sqlite3_sql(st), sql) == 0) {
+            db->idle[i] = NULL;
+            return st;
+        }
+    }
+    return NULL;
+}
+
+/* Where there is no empty place, the one that has been there longest goes. */
+static void keep_idle(struct vml_db *db, sqlite3_stmt *st)
+{
+    size_t i = 0;
+
+    sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
+    while (i < IDLE && db->idle[i] != NULL)
+        i++;
+    if (i == IDLE) {
+        i = db->next_idle++ % IDLE;
+        sqlite3_finalize(db->idle[i]);
+    }
+    db->idle[i] = st;
+}
+
+/* The lock is held from here until the statement is freed. */
+static struct vml_stmt *new_stmt(struct vml_db *db, const char *sql, struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = calloc(1, sizeof *st);
-    const char *rest;
+    struct vml_stmt *made;
+    const char *rest = "";
 
-    if (st == NULL)
-        return vml_fail_nomem(err);
+    if (st == NULL) {
+        vml_fail_nomem(err);
+        return NULL;
+    }
     st->db = db;
     db_lock(db);
-    if (sqlite3_prepare_v2(db->sqlite, sql, -1, &st->sqlite, &rest) != SQLITE_OK)
-        return db_fail(db, err);
+    st->sqlite = take_idle(db, sql);
+    if (st->sqlite == NULL && sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                                 &st->sqlite, &rest) != SQLITE_OK) {
+        db_fail(db, err);
+        return NULL;
+    }
     assert(*rest == '\0');
+    made = st;
+    st = NULL;
+    return made;
+}
+
+int vml_db_queryv(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
+                  const char *types, va_list ap)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = new_stmt(db, sql, err);
+
+    if (st == NULL)
+        return -1;
     assert((int)strlen(types) == sqlite3_bind_parameter_count(st->sqlite));
     if (bind(st, types, ap, err) < 0)
+        return -1;
+    *out = st;
+    st = NULL;
+    return 0;
+}
+
+int vml_db_query_values(struct vml_db *db, struct vml_stmt **out, struct vml_error *err,
+                        const char *sql, const struct vml_value *values, size_t n)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = new_stmt(db, sql, err);
+
+    if (st == NULL)
+        return -1;
+    assert((int)n == sqlite3_bind_parameter_count(st->sqlite));
+    if (bind_values(st, values, n, err) < 0)
         return -1;
     *out = st;
     st = NULL;
@@ -381,7 +523,7 @@ int vml_db_query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err
     int rc;
 
     va_start(ap, types);
-    rc = query(db, out, err, sql, types, ap);
+    rc = vml_db_queryv(db, out, err, sql, types, ap);
     va_end(ap);
     return rc;
 }
@@ -431,11 +573,30 @@ const void *vml_stmt_blob(struct vml_stmt *st, int column, size_t *len)
     return blob;
 }
 
+char vml_stmt_type(struct vml_stmt *st, int column)
+{
+    switch (sqlite3_column_type(st->sqlite, column)) {
+    case SQLITE_INTEGER:
+        return 'i';
+    case SQLITE_TEXT:
+        return 't';
+    case SQLITE_BLOB:
+        return 'b';
+    case SQLITE_NULL:
+        return 'n';
+    default:
+        return 'r';
+    }
+}
+
 void vml_stmt_free(struct vml_stmt *st)
 {
     if (st == NULL)
         return;
-    sqlite3_finalize(st->sqlite);
+    if (st->sqlite != NULL && keeps(sqlite3_sql(st->sqlite)))
+        keep_idle(st->db, st->sqlite);
+    else
+        sqlite3_finalize(st->sqlite);
     db_unlock(st->db);
     free(st);
 }
@@ -454,7 +615,7 @@ int vml_db_run(struct vml_db *db, int64_t *changed, struct vml_error *err, const
     int rc;
 
     va_start(ap, types);
-    rc = query(db, &st, err, sql, types, ap);
+    rc = vml_db_queryv(db, &st, err, sql, types, ap);
     va_end(ap);
     if (rc < 0)
         return -1;

@@ -102,17 +102,65 @@ struct verify {
     struct progress progress;
 };
 
-static void on_fault(void *arg, const char *slug, const char *text)
+static json_t *json_images(const struct vml_fault *f)
+{
+    json_t *images = json_array();
+
+    for (size_t i = 0; i < f->n_images; i++)
+        json_array_append_new(images, json_pack("{s:s, s:o}", "id", f->images[i].id, "name",
+                                                json_text(f->images[i].name)));
+    return images;
+}
+
+static void add_fault(json_t *faults, const struct vml_fault *f)
+{
+    json_t *fault;
+
+    if (!f->more)
+        json_array_append_new(faults, json_pack("{s:s, s:o, s:[]}", "slug", f->slug, "text",
+                                                json_text(f->text), "suffers"));
+    if (f->object == NULL)
+        return;
+    fault = json_array_get(faults, json_array_size(faults) - 1);
+    json_array_append_new(json_object_get(fault, "suffers"),
+                          json_pack("{s:s, s:I, s:I, s:o}", "object", f->object, "offset",
+                                    (json_int_t)f->off, "length", (json_int_t)f->len, "images",
+                                    json_images(f)));
+}
+
+/* "  snap-... bytes 0..524288 (ami-... name, ami-... name)" */
+static void print_sufferer(const struct vml_fault *f)
+{
+    VML_AUTO(vml_freep) char *images = NULL;
+    size_t len = 0;
+    FILE *text = open_memstream(&images, &len);
+
+    for (size_t i = 0; text != NULL && i < f->n_images; i++)
+        fprintf(text, "%s%s %s", i > 0 ? ", " : " (", f->images[i].id, f->images[i].name);
+    if (text != NULL)
+        fprintf(text, f->n_images > 0 ? ")" : "");
+    if (text == NULL || fclose(text) != 0)
+        return;
+    if (f->len == 0)
+        out_line(stdout, "  %s: its record%s", f->object, images);
+    else
+        out_line(stdout, "  %s: bytes %" PRIu64 "..%" PRIu64 "%s", f->object, f->off,
+                 f->off + f->len, images);
+}
+
+static void on_fault(void *arg, const struct vml_fault *f)
 {
     struct verify *v = arg;
 
     if (v->faults != NULL) {
-        json_array_append_new(v->faults,
-                              json_pack("{s:s, s:o}", "slug", slug, "text", json_text(text)));
+        add_fault(v->faults, f);
         return;
     }
     progress_hide(&v->progress);
-    out_line(stdout, "%s [%s]", text, slug);
+    if (!f->more)
+        out_line(stdout, "%s [%s]", f->text, f->slug);
+    if (f->object != NULL)
+        print_sufferer(f);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)

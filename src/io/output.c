@@ -518,6 +518,13 @@ static int commit_all(struct vml_output *o, struct vml_error *err)
     return 0;
 }
 
+int vml_output_flush(struct vml_output *o, struct vml_error *err)
+{
+    if (o->kind != OUTPUT_FILE && o->kind != OUTPUT_DEVICE)
+        return 0;
+    return fdatasync(o->fd) < 0 ? vml_fail_errno(err, "%s: sync", o->name) : 0;
+}
+
 int vml_output_commit(struct vml_output *o, struct vml_error *err)
 {
     assert(o->whole == NULL);

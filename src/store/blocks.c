@@ -20,6 +20,8 @@ int vml_place_row(struct vml_stmt *st, struct vml_place *p, struct vml_error *er
     int64_t off = vml_stmt_int(st, 2), stored = vml_stmt_int(st, 3), raw = vml_stmt_int(st, 4),
             codec = vml_stmt_int(st, 5), type = vml_stmt_int(st, 6);
 
+    if (vml_row_check(st, 0, "blocks", err) < 0)
+        return -1;
     if (len != 32 || strlen(pack) != VML_KEY - 1 ||
         strspn(pack, "0123456789abcdef") != VML_KEY - 1 || off < VML_PACK_HEADER ||
         off > INT32_MAX || raw < 0 || raw > VML_FRAME_MAX || type < VML_FRAME_DATA ||
@@ -47,8 +49,8 @@ int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_plac
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
     int rc;
 
-    if (vml_db_query(db, &st, err, "SELECT " VML_PLACE_COLUMNS " FROM blocks WHERE address = ?",
-                     "b", address, (size_t)32) < 0 ||
+    if (vml_db_query(db, &st, err, "SELECT * FROM blocks WHERE address = ?", "b", address,
+                     (size_t)32) < 0 ||
         (rc = vml_stmt_step(st, err)) < 0)
         return -1;
     *found = rc == 1;
@@ -97,32 +99,82 @@ int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address
     }
 }
 
-int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, struct vml_error *err)
+/* --- the rows of a pack --------------------------------------------------------------------- */
+
+static int compare_addresses(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+void vml_addresses_sort(struct vml_addresses *list)
+{
+    if (list->n > 0)
+        qsort(list->items, list->n, 32, compare_addresses);
+}
+
+int vml_addresses_add(struct vml_addresses *list, const uint8_t address[32], struct vml_error *err)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap > 0 ? 2 * list->cap : 64;
+        void *more = realloc(list->items, cap * 32);
+
+        if (more == NULL)
+            return vml_fail_nomem(err);
+        list->items = more;
+        list->cap = cap;
+    }
+    memcpy(list->items[list->n++], address, 32);
+    return 0;
+}
+
+void vml_addresses_clear(struct vml_addresses *list)
+{
+    free(list->items);
+    *list = (struct vml_addresses){ 0 };
+}
+
+int vml_place_put(struct vml_db *db, const char *pack, const struct vml_entry *e,
+                  struct vml_error *err)
+{
+    return vml_row_put(db, err, "blocks", "btiiiii", e->address, (size_t)32, pack, (int64_t)e->off,
+                       (int64_t)e->stored, (int64_t)e->raw, (int64_t)e->codec, (int64_t)e->type);
+}
+
+int vml_pack_known(struct vml_db *db, const char *pack, bool *known, struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    int rc;
+
+    if (vml_db_query(db, &st, err, "SELECT * FROM packs WHERE id = ?", "t", pack) < 0 ||
+        (rc = vml_stmt_step(st, err)) < 0)
+        return -1;
+    *known = rc == 1;
+    return *known ? vml_row_check(st, 0, "packs", err) : 0;
+}
+
+int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, const struct vml_addresses *bad,
+                   uint64_t *healed, struct vml_error *err)
+{
     const char *id = vml_pack_id(pack);
     size_t n;
     const struct vml_entry *e = vml_pack_entries(pack, &n);
 
-    if (vml_db_run(db, NULL, err, "INSERT INTO packs (id, bytes) VALUES (?, ?)", "ti", id,
-                   (int64_t)vml_pack_bytes(pack)) < 0)
-        return -1;
-    if (n == 0)
-        return 0;
-    /* Another process may have brought the same block meanwhile; then ours is garbage. */
-    if (vml_db_query(db, &st, err,
-                     "INSERT INTO blocks (address, pack, off, stored, raw, codec, type)"
-                     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING",
-                     "btiiiii", e->address, (size_t)32, id, (int64_t)e->off, (int64_t)e->stored,
-                     (int64_t)e->raw, (int64_t)e->codec, (int64_t)e->type) < 0)
+    if (vml_row_insert(db, err, "packs", "ti", id, (int64_t)vml_pack_bytes(pack)) < 0)
         return -1;
     for (size_t i = 0; i < n; i++, e++) {
-        if (i > 0 && vml_stmt_rebind(st, err, "btiiiii", e->address, (size_t)32, id,
-                                     (int64_t)e->off, (int64_t)e->stored, (int64_t)e->raw,
-                                     (int64_t)e->codec, (int64_t)e->type) < 0)
+        if (vml_row_insert(db, err, "blocks", "btiiiii", e->address, (size_t)32, id,
+                           (int64_t)e->off, (int64_t)e->stored, (int64_t)e->raw, (int64_t)e->codec,
+                           (int64_t)e->type) == 0)
+            continue;
+        if (err->code != VML_EEXISTS)
             return -1;
-        if (vml_stmt_step(st, err) < 0)
+        /* Another process may have brought the same block meanwhile; then ours is garbage. */
+        if (bad == NULL || bad->n == 0 ||
+            bsearch(e->address, bad->items, bad->n, 32, compare_addresses) == NULL)
+            continue;
+        if (vml_place_put(db, id, e, err) < 0)
             return -1;
+        ++*healed;
     }
     return 0;
 }

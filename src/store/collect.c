@@ -1,10 +1,12 @@
 /* gc: frees what no snapshot uses.
  *
- *     mark      walk every tree; live addresses into a temporary table
+ *     look      is the catalog sound, and as new as the packs?  Else nothing is freed
+ *     mark      walk every tree; live addresses into a temporary table, and the newest records
  *     drop      one SQL transaction deletes the rows of dead blocks and of packs without any
  *     sweep     remove the files of packs that the catalog does not know (any more)
- *     rewrite   packs that are 30 % garbage: copy what lives into new ones, move the rows, sweep
- * again
+ *     graves    forget the records of what is gone, once no pack has older ones
+ *     rewrite   packs that are 30 % garbage, and many small ones: copy what lives into new ones,
+ *               move the rows, sweep again
  *
  * Whole packs go first, so that a full disk gets room for the rewriting.  Rows go before files: cut
  * short anywhere, a gc leaves files that the next one sweeps.  No clock is asked: the exclusive
@@ -15,6 +17,8 @@
 #include <string.h>
 
 #define GARBAGE_PERCENT 30
+#define SMALL_PART      16 /* a pack is small below this part of a full one */
+#define SMALL_PACKS     16 /* so many of them are merged */
 
 struct collect {
     struct vml_store *store;
@@ -22,6 +26,31 @@ struct collect {
     struct vml_collected *done;
     uint64_t freed, written;
 };
+
+/* --- look ----------------------------------------------------------------------------------- */
+
+static void keep_first(void *arg, const struct vml_error *fault)
+{
+    struct vml_error *first = arg;
+
+    if (first->code == VML_OK)
+        *first = *fault;
+}
+
+static int look(struct collect *c, struct vml_error *err)
+{
+    struct vml_error first = { .code = VML_OK };
+
+    if (vml_catalog_check(c->db, keep_first, &first, err) < 0)
+        return -1;
+    if (first.code == VML_OK && vml_catalog_behind(c->store, c->db, err) == 0)
+        return 0;
+    if (first.code != VML_OK)
+        *err = first;
+    if (err->code == VML_EDATA)
+        vml_error_prefix(err, "nothing was freed");
+    return -1;
+}
 
 /* --- mark ----------------------------------------------------------------------------------- */
 
@@ -53,13 +82,10 @@ static int mark_block(void *arg, enum vml_frame_type type, const uint8_t address
     return added > 0;
 }
 
-static int mark_snapshot(void *arg, const struct vml_snapshot *snap, const uint8_t *record,
-                         struct vml_error *err)
+static int mark_snapshot(void *arg, const struct vml_snapshot *snap, struct vml_error *err)
 {
     struct collect *c = arg;
 
-    if (record != NULL && add_live(c, record, err) < 0)
-        return -1;
     if (vml_tree_walk(c->store, c->db, snap, mark_block, c, err) == 0)
         return 0;
     if (err->code == VML_EDATA)
@@ -77,40 +103,47 @@ static int mark(struct collect *c, struct vml_error *err)
                     "BEGIN",
                     err) < 0)
         return -1;
-    if (vml_snapshot_rows(c->db, mark_snapshot, c, err) < 0)
+    if (vml_snapshot_rows(c->db, mark_snapshot, c, err) < 0 ||
+        vml_db_exec(c->db, "INSERT OR IGNORE INTO live SELECT address FROM records", err) < 0)
         return -1;
     return vml_db_exec(c->db, "COMMIT", err);
 }
 
 /* --- drop and sweep ------------------------------------------------------------------------- */
 
+/* One SQL transaction that deletes rows. */
+static int delete_rows(struct collect *c, const char *table, const char *where, int64_t *deleted,
+                       struct vml_error *err)
+{
+    if (vml_db_begin(c->db, err) < 0)
+        return -1;
+    if (vml_row_delete(c->db, deleted, err, table, where, "") < 0) {
+        vml_db_rollback(c->db);
+        return -1;
+    }
+    return vml_db_commit(c->db, err);
+}
+
 static int drop_rows(struct collect *c, struct vml_error *err)
 {
     int64_t dropped = 0;
 
-    if (vml_db_begin(c->db, err) < 0)
+    if (delete_rows(c, "blocks", "address NOT IN (SELECT address FROM live)", &dropped, err) < 0)
         return -1;
-    if (vml_db_run(c->db, &dropped, err,
-                   "DELETE FROM blocks WHERE address NOT IN (SELECT address FROM live)", "") < 0) {
-        vml_db_rollback(c->db);
-        return -1;
-    }
-    c->done->blocks = (uint64_t)dropped;
-    return vml_db_commit(c->db, err);
+    c->done->blocks += (uint64_t)dropped;
+    return 0;
 }
 
 static int sweep_pack(void *arg, const char *key, uint64_t size, struct vml_error *err)
 {
     struct collect *c = arg;
-    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
-    int rc;
+    bool known;
 
     if (vml_interrupted())
         return vml_fail_interrupted(err);
-    if (vml_db_query(c->db, &st, err, "SELECT 1 FROM packs WHERE id = ?", "t", key) < 0 ||
-        (rc = vml_stmt_step(st, err)) < 0)
+    if (vml_pack_known(c->db, key, &known, err) < 0)
         return -1;
-    if (rc == 1)
+    if (known)
         return 0;
     if (vml_objects_delete(c->store->packs, key, err) < 0)
         return -1;
@@ -121,14 +154,76 @@ static int sweep_pack(void *arg, const char *key, uint64_t size, struct vml_erro
 
 static int sweep(struct collect *c, struct vml_error *err)
 {
-    if (vml_db_run(c->db, NULL, err,
-                   "DELETE FROM packs WHERE NOT EXISTS"
-                   " (SELECT 1 FROM blocks WHERE blocks.pack = packs.id)",
-                   "") < 0)
+    if (delete_rows(c, "packs", "NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.pack = packs.id)",
+                    NULL, err) < 0)
         return -1;
     if (vml_objects_list(c->store->packs, sweep_pack, c, err) < 0)
         return -1;
     return vml_objects_sweep(c->store->packs, &c->freed, err);
+}
+
+/* --- graves --------------------------------------------------------------------------------- */
+
+/* Objects without rows: what is left of them is the record that says so. */
+#define GONE                                   \
+    "object NOT IN (SELECT id FROM snapshots)" \
+    " AND object NOT IN (SELECT id FROM images)"
+
+static int old_record(void *arg, const struct vml_entry *e, const struct vml_record *r,
+                      struct vml_error *err)
+{
+    struct collect *c = arg;
+
+    return vml_db_run(c->db, NULL, err,
+                      "INSERT OR IGNORE INTO remembered SELECT ?1"
+                      " WHERE NOT EXISTS (SELECT 1 FROM records WHERE address = ?2)",
+                      "tb", r->object, e->address, (size_t)32);
+}
+
+static int each_pack(void *arg, const char *key, uint64_t size, struct vml_error *err)
+{
+    struct collect *c = arg;
+
+    (void)size;
+    if (vml_interrupted())
+        return vml_fail_interrupted(err);
+    return vml_pack_records(c->store, key, old_record, c, err);
+}
+
+static int any_gone(struct collect *c, bool *any, struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+
+    if (vml_db_query(c->db, &st, err, "SELECT EXISTS (SELECT 1 FROM records WHERE " GONE ")", "") <
+            0 ||
+        vml_stmt_step(st, err) < 0)
+        return -1;
+    *any = vml_stmt_int(st, 0) != 0;
+    return 0;
+}
+
+/* A pack that cannot be read may hold an old record of anything: then all of them stay. */
+static int forget_graves(struct collect *c, struct vml_error *err)
+{
+    bool any;
+
+    if (any_gone(c, &any, err) < 0)
+        return -1;
+    if (!any)
+        return 0;
+    if (vml_db_exec(c->db, "CREATE TEMP TABLE remembered (object TEXT PRIMARY KEY) WITHOUT ROWID",
+                    err) < 0)
+        return -1;
+    if (vml_objects_list(c->store->packs, each_pack, c, err) < 0)
+        return err->code == VML_EDATA ? 0 : -1;
+    if (delete_rows(c, "records", GONE " AND object NOT IN (SELECT object FROM remembered)", NULL,
+                    err) < 0 ||
+        vml_db_exec(c->db,
+                    "DELETE FROM live WHERE address IN (SELECT address FROM blocks WHERE type = 4)"
+                    " AND address NOT IN (SELECT address FROM records)",
+                    err) < 0)
+        return -1;
+    return drop_rows(c, err) < 0 ? -1 : sweep(c, err);
 }
 
 /* --- rewrite -------------------------------------------------------------------------------- */
@@ -143,8 +238,7 @@ static int live_frames(struct collect *c, const char *pack, struct vml_place **o
     int rc;
 
     *n = 0;
-    if (vml_db_query(c->db, &st, err,
-                     "SELECT " VML_PLACE_COLUMNS " FROM blocks WHERE pack = ? ORDER BY off", "t",
+    if (vml_db_query(c->db, &st, err, "SELECT * FROM blocks WHERE pack = ? ORDER BY off", "t",
                      pack) < 0)
         return -1;
     while ((rc = vml_stmt_step(st, err)) == 1) {
@@ -170,12 +264,10 @@ static int move_rows(struct collect *c, const struct vml_pack *pack, struct vml_
     size_t n;
     const struct vml_entry *e = vml_pack_entries(pack, &n);
 
-    if (vml_db_run(c->db, NULL, err, "INSERT INTO packs (id, bytes) VALUES (?, ?)", "ti", id,
-                   (int64_t)vml_pack_bytes(pack)) < 0)
+    if (vml_row_insert(c->db, err, "packs", "ti", id, (int64_t)vml_pack_bytes(pack)) < 0)
         return -1;
     for (size_t i = 0; i < n; i++, e++)
-        if (vml_db_run(c->db, NULL, err, "UPDATE blocks SET pack = ?, off = ? WHERE address = ?",
-                       "tib", id, (int64_t)e->off, e->address, (size_t)32) < 0)
+        if (vml_place_put(c->db, id, e, err) < 0)
             return -1;
     return 0;
 }
@@ -242,6 +334,7 @@ static void keys_clear(struct keys *k)
     free(k->list);
 }
 
+/* Those that are mostly garbage, and small ones where there are many. */
 static int wasteful_packs(struct collect *c, struct keys *keys, struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
@@ -250,9 +343,11 @@ static int wasteful_packs(struct collect *c, struct keys *keys, struct vml_error
 
     if (vml_db_query(c->db, &st, err,
                      "SELECT id, (SELECT sum(stored + ?1) FROM blocks WHERE pack = id) AS used"
-                     " FROM packs WHERE used + ?2 < bytes - bytes * ?3 / 100",
-                     "iii", (int64_t)(VML_FRAME_HEADER + VML_INDEX_ENTRY),
-                     (int64_t)(VML_PACK_HEADER + VML_PACK_FOOTER), (int64_t)GARBAGE_PERCENT) < 0)
+                     " FROM packs WHERE used + ?2 < bytes - bytes * ?3 / 100 OR (bytes < ?4"
+                     " AND (SELECT count(*) FROM packs WHERE bytes < ?4) >= ?5)",
+                     "iiiii", (int64_t)(VML_FRAME_HEADER + VML_INDEX_ENTRY),
+                     (int64_t)(VML_PACK_HEADER + VML_PACK_FOOTER), (int64_t)GARBAGE_PERCENT,
+                     (int64_t)(c->store->pack_target / SMALL_PART), (int64_t)SMALL_PACKS) < 0)
         return -1;
     while ((rc = vml_stmt_step(st, err)) == 1) {
         if (strlen(vml_stmt_text(st, 0)) != VML_KEY - 1)
@@ -295,7 +390,8 @@ static int rewrite(struct collect *c, struct vml_error *err)
 
 static int collect(struct collect *c, struct vml_error *err)
 {
-    if (mark(c, err) < 0 || drop_rows(c, err) < 0 || sweep(c, err) < 0)
+    if (look(c, err) < 0 || mark(c, err) < 0 || drop_rows(c, err) < 0 || sweep(c, err) < 0 ||
+        forget_graves(c, err) < 0)
         return -1;
     return rewrite(c, err);
 }

@@ -280,6 +280,11 @@ static void parse_entry(const uint8_t *p, struct vml_entry *e)
     e->codec = p[45];
 }
 
+int vml_pack_flush(struct vml_pack *p, struct vml_error *err)
+{
+    return vml_output_flush(p->out, err);
+}
+
 int vml_pack_seal(struct vml_pack *p, struct vml_error *err)
 {
     size_t index = (size_t)p->n * VML_INDEX_ENTRY;

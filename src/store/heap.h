@@ -14,7 +14,7 @@ enum vml_frame_type {
     VML_FRAME_DATA = 1, /* a block of a disk */
     VML_FRAME_LEAF,     /* digests of 16384 blocks */
     VML_FRAME_ROOT,     /* digests of leaves */
-    VML_FRAME_RECORD,   /* what the catalog says of a snapshot, JSON */
+    VML_FRAME_RECORD,   /* what the catalog says of a snapshot or an image, JSON */
 };
 enum vml_frame_codec { VML_CODEC_STORED, VML_CODEC_ZSTD };
 
@@ -53,6 +53,8 @@ int vml_pack_append(struct vml_pack *p, const uint8_t *frame, size_t len, struct
 uint64_t vml_pack_bytes(const struct vml_pack *p); /* so far; once sealed, of the file */
 bool vml_pack_crowded(const struct vml_pack *p);   /* its index takes no more */
 const struct vml_entry *vml_pack_entries(const struct vml_pack *p, size_t *n);
+/* What was appended reaches the disk, so that the seal need not wait for it. */
+int vml_pack_flush(struct vml_pack *p, struct vml_error *err);
 /* Index, footer; durable and under its name when it returns.  Only free may follow. */
 int vml_pack_seal(struct vml_pack *p, struct vml_error *err);
 void vml_pack_free(struct vml_pack *p); /* not sealed: nothing is left behind */

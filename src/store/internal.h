@@ -2,7 +2,7 @@
 #ifndef VMLIFT_STORE_INTERNAL_H
 #define VMLIFT_STORE_INTERNAL_H
 
-#include "catalog/db.h"
+#include "catalog/rows.h"
 #include "store/crypt.h"
 #include "store/heap.h"
 #include "vmlift/store.h"
@@ -15,6 +15,7 @@
 struct vml_store {
     char *dir, *catalog; /* the folder, and the catalog's path */
     char uuid[37];
+    uint64_t catalog_dev, catalog_ino; /* of the file that db has open */
     struct vml_objects *packs;
     struct vml_db *db;
     uint64_t pack_target; /* VML_PACK_TARGET; tests make it small */
@@ -24,7 +25,8 @@ struct vml_store {
 /* --- store.c -------------------------------------------------------------------------------- */
 
 /* Waits for the store's lock; it is held until *fd is closed.  Each call has a lock of its own,
- * also in the same thread. */
+ * also in the same thread.  store/replaced: a rebuild has made another catalog since s was opened.
+ */
 int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
 void vml_close_fdp(int *fd); /* -1: nothing to close */
 /* flock, which vml_interrupt ends. */
@@ -41,16 +43,30 @@ struct vml_place {
     char pack[VML_KEY];
     struct vml_entry entry;
 };
-/* From the columns address, pack, off, stored, raw, codec, type, in this order. */
+/* From a row of blocks ("SELECT *"), which is checked. */
 int vml_place_row(struct vml_stmt *st, struct vml_place *p, struct vml_error *err);
-#define VML_PLACE_COLUMNS "address, pack, off, stored, raw, codec, type"
+int vml_place_put(struct vml_db *db, const char *pack, const struct vml_entry *e,
+                  struct vml_error *err);
 int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_place *p, bool *found,
                    struct vml_error *err);
 /* The bytes of a block, checked by XXH3.  VML_EDATA store/block-missing, store/block-damaged. */
 int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address[32], void *buf,
                    size_t raw, struct vml_error *err);
-/* The rows of a sealed pack, inside a SQL transaction; blocks that are known keep their place. */
-int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, struct vml_error *err);
+/* Has the catalog a row of this pack? */
+int vml_pack_known(struct vml_db *db, const char *pack, bool *known, struct vml_error *err);
+
+struct vml_addresses {
+    uint8_t (*items)[32]; /* owned */
+    size_t n, cap;
+};
+int vml_addresses_add(struct vml_addresses *list, const uint8_t address[32], struct vml_error *err);
+void vml_addresses_sort(struct vml_addresses *list);
+void vml_addresses_clear(struct vml_addresses *list);
+/* The rows of a sealed pack, inside a SQL transaction.  Blocks that are known keep their place, but
+ * for those in `bad` (sorted; may be NULL): what is stored of them is damaged, and their rows move
+ * to this pack; *healed counts these. */
+int vml_blocks_add(struct vml_db *db, const struct vml_pack *pack, const struct vml_addresses *bad,
+                   uint64_t *healed, struct vml_error *err);
 bool vml_is_hole(const uint8_t address[32]);
 
 /* --- txn.c ---------------------------------------------------------------------------------- */
@@ -58,22 +74,55 @@ bool vml_is_hole(const uint8_t address[32]);
 struct vml_store *vml_txn_store(struct vml_txn *t);
 /* A frame as vml_frame_make makes it, unless the pack has it already. */
 int vml_txn_frame(struct vml_txn *t, const uint8_t *frame, size_t len, struct vml_error *err);
+/* Is a block with this address stored, and still what was written?  When it is damaged, or its pack
+ * is gone, the frame that is appended next takes its place.  Any thread; scratch has room for a
+ * frame of VML_FRAME_MAX bytes. */
+int vml_txn_known(struct vml_txn *t, const uint8_t address[32], uint8_t *scratch, bool *known,
+                  struct vml_error *err);
 /* Digest, compress and append a block, unless it is known; *address gets its digest. */
 int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, size_t len,
                   uint8_t address[32], struct vml_error *err);
 /* A snapshot whose tree is written: a row for the commit. */
-int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap,
-                         const uint8_t record[32], struct vml_error *err);
+int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_error *err);
+
+/* --- record.c ------------------------------------------------------------------------------- */
+
+#define VML_RESERVED  "reserved"  /* counter: the highest number that a commit took */
+#define VML_COMMITTED "committed" /* the highest one whose commit came to its end */
+int vml_counter_get(struct vml_db *db, const char *name, int64_t *value, struct vml_error *err);
+int vml_counter_set(struct vml_db *db, const char *name, int64_t value, struct vml_error *err);
+/* Begins a SQL transaction that has a number of its own, higher than that of any other so far. */
+int vml_commit_begin(struct vml_db *db, int64_t *seq, int64_t *after, struct vml_error *err);
+
+/* The record of an object, from its rows; malloc'd. */
+int vml_record_make(struct vml_db *db, const char *object, int64_t seq, int64_t after, char **text,
+                    struct vml_error *err);
+struct vml_record {
+    char object[64];
+    int64_t seq, after;
+    bool gone;
+    void *rows; /* JSON */
+};
+/* VML_EDATA store/record. */
+int vml_record_parse(struct vml_record *out, const void *text, size_t len, struct vml_error *err);
+/* Its rows into the catalog; once. */
+int vml_record_load(struct vml_db *db, const struct vml_record *r, struct vml_error *err);
+void vml_record_clear(struct vml_record *r);
+/* The records in a pack.  VML_EDATA also where one of them is damaged. */
+typedef int vml_record_fn(void *arg, const struct vml_entry *e, const struct vml_record *r,
+                          struct vml_error *err);
+int vml_pack_records(struct vml_store *s, const char *pack, vml_record_fn *fn, void *arg,
+                     struct vml_error *err);
+
+/* Have the packs that the catalog does not know a commit with a higher number than it has given?
+ * Then it has lost commits: VML_EDATA catalog/behind.  (A leftover of a commit that failed has a
+ * number that the catalog knows.)  Nobody may be writing, or what they do is passed over. */
+int vml_catalog_behind(struct vml_store *s, struct vml_db *db, struct vml_error *err);
 
 /* --- snapshot.c ----------------------------------------------------------------------------- */
 
-/* The record of a snapshot as a frame holds it: the same bytes for the same snapshot; malloc'd. */
-int vml_snapshot_record(const struct vml_snapshot *snap, char **text, struct vml_error *err);
-/* As the public ones, in a catalog of the caller's.  record: the address of the record's frame, or
- * NULL where the row has none; until fn returns. */
-typedef int vml_snapshot_row_fn(void *arg, const struct vml_snapshot *snap, const uint8_t *record,
-                                struct vml_error *err);
-int vml_snapshot_rows(struct vml_db *db, vml_snapshot_row_fn *fn, void *arg, struct vml_error *err);
+/* As the public one, in a catalog of the caller's. */
+int vml_snapshot_rows(struct vml_db *db, vml_snapshot_fn *fn, void *arg, struct vml_error *err);
 
 /* --- grow.c --------------------------------------------------------------------------------- */
 
@@ -99,6 +148,53 @@ typedef int vml_grow_fn(void *arg, size_t i, const uint8_t *block, struct vml_er
 int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct vml_error *err);
 /* Has a tree room for these bytes of the disk (of a pipe, which may not end)? */
 int vml_grow_check(uint64_t off, uint64_t len, struct vml_error *err);
+
+/* --- scan.c --------------------------------------------------------------------------------- */
+
+/* A frame to be checked; tag is the caller's. */
+struct vml_scan_item {
+    char pack[VML_KEY];
+    struct vml_entry entry;
+    int tag;
+};
+struct vml_scan {
+    /* More of them, malloc'd; none: that was all.  One call at a time, from any thread. */
+    int (*next)(void *arg, struct vml_scan_item **items, size_t *n, struct vml_error *err);
+    /* One that was checked, header, XXH3 and SHA-256, and its raw bytes; fault is VML_EDATA, or
+     * NULL when it is good.  In their order, one call at a time, from any thread, beside next. */
+    int (*done)(void *arg, const struct vml_scan_item *item, const void *raw,
+                const struct vml_error *fault, struct vml_error *err);
+    void *arg;
+};
+int vml_scan(const struct vml_scan *scan, struct vml_objects *packs, struct vml_error *err);
+
+/* --- damage.c ------------------------------------------------------------------------------- */
+
+struct vml_damage {
+    struct vml_store *store;
+    struct vml_db *db; /* a connection whose temporary tables are nobody else's */
+    vml_fault_fn *fn;
+    void *arg;
+    uint64_t faults; /* told */
+    /* the walk's */
+    const char *object;
+    bool in_leaf, leaf_bad;
+    uint8_t leaf[32];
+    struct {
+        int64_t bad;
+        uint64_t off, len;
+    } hit;
+};
+int vml_damage_begin(struct vml_damage *d, struct vml_error *err);
+/* A fault to be told at the end; of the block at address, or (NULL) of something else.  Any thread.
+ */
+int vml_damage_note(struct vml_damage *d, const uint8_t *address, const struct vml_error *fault,
+                    struct vml_error *err);
+/* A fault that is told at once. */
+void vml_damage_say(struct vml_damage *d, const struct vml_error *fault);
+/* All snapshots and records: what suffers from what was noted, and what else they lack. */
+int vml_damage_walk(struct vml_damage *d, struct vml_error *err);
+int vml_damage_tell(struct vml_damage *d, struct vml_error *err);
 
 /* --- tree.c --------------------------------------------------------------------------------- */
 

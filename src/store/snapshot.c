@@ -1,14 +1,9 @@
-/* Snapshots as rows and as records. */
+/* Snapshots as rows. */
 #include "store/internal.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "vmlift/codec.h"
-
-#define COLUMNS "id, owner, region, size, data_size, root, created, description, record"
 
 void vml_snapshot_clear(struct vml_snapshot *s)
 {
@@ -16,81 +11,45 @@ void vml_snapshot_clear(struct vml_snapshot *s)
     s->description = NULL;
 }
 
-/* --- records -------------------------------------------------------------------------------- */
-
-static void json_freep(json_t **j)
-{
-    json_decref(*j);
-}
-
-int vml_snapshot_record(const struct vml_snapshot *snap, char **text, struct vml_error *err)
-{
-    char root[65];
-    VML_AUTO(json_freep) json_t *record = NULL;
-
-    vml_hex(root, snap->root, sizeof snap->root);
-    record =
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s}", "id", snap->id, "owner", snap->owner,
-                  "region", snap->region, "size", (json_int_t)snap->size, "data_size",
-                  (json_int_t)snap->data_size, "root", root, "created", (json_int_t)snap->created,
-                  "description", snap->description != NULL ? snap->description : "");
-    if (record == NULL) /* jansson takes nothing else */
-        return vml_fail(err, VML_EUSAGE, "snapshot/text",
-                        "owner, region and description must be UTF-8");
-    *text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    if (*text == NULL)
-        return vml_fail_nomem(err);
-    if (strlen(*text) <= VML_FRAME_MAX)
-        return 0;
-    free(*text);
-    *text = NULL;
-    return vml_fail(err, VML_EUSAGE, "snapshot/text", "the description is longer than %u bytes",
-                    VML_FRAME_MAX);
-}
-
 /* --- rows ----------------------------------------------------------------------------------- */
 
-/* *record points into the row. */
-static int parse_row(struct vml_stmt *st, struct vml_snapshot *snap, const uint8_t **record,
-                     struct vml_error *err)
+static int parse_row(struct vml_stmt *st, struct vml_snapshot *snap, struct vml_error *err)
 {
-    size_t root_len, record_len;
-    const void *root = vml_stmt_blob(st, 5, &root_len);
-    int64_t size = vml_stmt_int(st, 3), data_size = vml_stmt_int(st, 4);
+    size_t root_len;
+    const void *root = vml_stmt_blob(st, 6, &root_len);
+    int64_t size = vml_stmt_int(st, 4), data_size = vml_stmt_int(st, 5);
 
-    *record = vml_stmt_blob(st, 8, &record_len);
-    if (root_len != 32 || (record_len != 32 && record_len != 0) || size < 0 ||
-        (uint64_t)size > VML_DISK_MAX || data_size < 0 || data_size > size)
+    if (vml_row_check(st, 0, "snapshots", err) < 0)
+        return -1;
+    if (root_len != 32 || size < 0 || (uint64_t)size > VML_DISK_MAX || data_size < 0 ||
+        data_size > size)
         return vml_fail(err, VML_EDATA, "catalog/corrupt",
                         "catalog: the row of snapshot %.40s cannot be: size %lld, data %lld",
                         vml_stmt_text(st, 0), (long long)size, (long long)data_size);
     *snap = (struct vml_snapshot){ .size = (uint64_t)size,
                                    .data_size = (uint64_t)data_size,
-                                   .created = vml_stmt_int(st, 6) };
+                                   .created = vml_stmt_int(st, 7) };
     snprintf(snap->id, sizeof snap->id, "%s", vml_stmt_text(st, 0));
-    snprintf(snap->owner, sizeof snap->owner, "%s", vml_stmt_text(st, 1));
-    snprintf(snap->region, sizeof snap->region, "%s", vml_stmt_text(st, 2));
+    snprintf(snap->owner, sizeof snap->owner, "%s", vml_stmt_text(st, 2));
+    snprintf(snap->region, sizeof snap->region, "%s", vml_stmt_text(st, 3));
     memcpy(snap->root, root, 32);
-    snap->description = strdup(vml_stmt_text(st, 7));
-    if (record_len == 0)
-        *record = NULL;
+    snap->description = strdup(vml_stmt_text(st, 8));
     return snap->description != NULL ? 0 : vml_fail_nomem(err);
 }
 
-int vml_snapshot_rows(struct vml_db *db, vml_snapshot_row_fn *fn, void *arg, struct vml_error *err)
+int vml_snapshot_rows(struct vml_db *db, vml_snapshot_fn *fn, void *arg, struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
     int rc;
 
-    if (vml_db_query(db, &st, err, "SELECT " COLUMNS " FROM snapshots ORDER BY seq", "") < 0)
+    if (vml_db_query(db, &st, err, "SELECT * FROM snapshots ORDER BY seq, id", "") < 0)
         return -1;
     while ((rc = vml_stmt_step(st, err)) == 1) {
         struct vml_snapshot snap;
-        const uint8_t *record;
 
-        if (parse_row(st, &snap, &record, err) < 0)
+        if (parse_row(st, &snap, err) < 0)
             return -1;
-        rc = fn(arg, &snap, record, err);
+        rc = fn(arg, &snap, err);
         vml_snapshot_clear(&snap);
         if (rc < 0)
             return -1;
@@ -98,23 +57,9 @@ int vml_snapshot_rows(struct vml_db *db, vml_snapshot_row_fn *fn, void *arg, str
     return rc;
 }
 
-struct each {
-    vml_snapshot_fn *fn;
-    void *arg;
-};
-
-static int each_row(void *arg, const struct vml_snapshot *snap, const uint8_t *record,
-                    struct vml_error *err)
-{
-    const struct each *each = arg;
-
-    (void)record;
-    return each->fn(each->arg, snap, err);
-}
-
 int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struct vml_error *err)
 {
-    return vml_snapshot_rows(s->db, each_row, &(struct each){ fn, arg }, err);
+    return vml_snapshot_rows(s->db, fn, arg, err);
 }
 
 static int not_found(const char *id, struct vml_error *err)
@@ -126,14 +71,12 @@ int vml_snapshot_get(struct vml_store *s, const char *id, struct vml_snapshot *o
                      struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
-    const uint8_t *record;
     int rc;
 
-    if (vml_db_query(s->db, &st, err, "SELECT " COLUMNS " FROM snapshots WHERE id = ?", "t", id) <
-            0 ||
+    if (vml_db_query(s->db, &st, err, "SELECT * FROM snapshots WHERE id = ?", "t", id) < 0 ||
         (rc = vml_stmt_step(st, err)) < 0)
         return -1;
-    return rc == 1 ? parse_row(st, out, &record, err) : not_found(id, err);
+    return rc == 1 ? parse_row(st, out, err) : not_found(id, err);
 }
 
 /* --- deleting ------------------------------------------------------------------------------- */
@@ -156,25 +99,26 @@ static int check_unused(struct vml_db *db, const char *id, struct vml_error *err
                     "the snapshot %s is currently in use by %s", id, vml_stmt_text(st, 0));
 }
 
-static int delete_row(struct vml_db *db, const char *id, struct vml_error *err)
+/* An image whose row is damaged might be one that uses it. */
+static int delete_row(void *arg, struct vml_db *db, struct vml_error *err)
 {
-    int64_t changed = 0;
+    const char *id = arg;
+    int64_t deleted = 0;
 
-    if (check_unused(db, id, err) < 0 ||
-        vml_db_run(db, &changed, err, "DELETE FROM snapshots WHERE id = ?", "t", id) < 0)
+    if (vml_table_check(db, "mappings", err) < 0 || vml_table_check(db, "images", err) < 0 ||
+        check_unused(db, id, err) < 0 ||
+        vml_row_delete(db, &deleted, err, "snapshots", "id = ?", "t", id) < 0)
         return -1;
-    if (changed == 0)
+    if (deleted == 0)
         return not_found(id, err);
-    return vml_db_run(db, NULL, err, "DELETE FROM tags WHERE resource = ?", "t", id);
+    return vml_row_delete(db, NULL, err, "tags", "resource = ?", "t", id);
 }
 
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err)
 {
-    if (vml_db_begin(s->db, err) < 0)
-        return -1;
-    if (delete_row(s->db, id, err) < 0) {
-        vml_db_rollback(s->db);
-        return -1;
-    }
-    return vml_db_commit(s->db, err);
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+
+    return vml_txn_begin(&t, s, err) < 0
+               ? -1
+               : vml_txn_commit(t, delete_row, (void *)(uintptr_t)id, err);
 }

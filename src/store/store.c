@@ -16,6 +16,7 @@
 
 #define STORE_VERSION 1
 #define FORMAT_WORDS  "vmlift store "
+#define FORMAT_MAX    160
 
 void vml_close_fdp(int *fd)
 {
@@ -66,9 +67,27 @@ static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
     return 0;
 }
 
+/* Who waited for a rebuild still has the catalog open that it put aside. */
+static int check_same_catalog(const struct vml_store *s, struct vml_error *err)
+{
+    struct stat st;
+
+    if (stat(s->catalog, &st) == 0 && st.st_dev == s->catalog_dev && st.st_ino == s->catalog_ino)
+        return 0;
+    return vml_fail(err, VML_EIO, "store/replaced",
+                    "%s: the catalog was made anew meanwhile: run the command again", s->dir);
+}
+
 int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err)
 {
-    return lock_folder(s->dir, exclusive ? LOCK_EX : LOCK_SH, fd, err);
+    VML_AUTO(vml_close_fdp) int lock = -1;
+
+    if (lock_folder(s->dir, exclusive ? LOCK_EX : LOCK_SH, &lock, err) < 0 ||
+        check_same_catalog(s, err) < 0)
+        return -1;
+    *fd = lock;
+    lock = -1;
+    return 0;
 }
 
 /* --- the format file ------------------------------------------------------------------------ */
@@ -91,36 +110,52 @@ int vml_uuid_new(uint8_t raw[16], char out[37], struct vml_error *err)
     return 0;
 }
 
-static int write_format(const char *path, struct vml_error *err)
+/* Any changed bit is found: the sum is of all before it, and no file is right but this one. */
+static void print_format(char text[FORMAT_MAX], const char *uuid)
+{
+    uint8_t digest[32];
+    char sum[65];
+    int len = snprintf(text, FORMAT_MAX, FORMAT_WORDS "%d\n%s\n", STORE_VERSION, uuid);
+
+    vml_sha256(text, (size_t)len, digest);
+    vml_hex(sum, digest, sizeof digest);
+    snprintf(text + len, FORMAT_MAX - (size_t)len, "%s\n", sum);
+}
+
+static int write_format(const char *path, unsigned flags, struct vml_error *err)
 {
     VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
     uint8_t raw[16];
-    char text[80], uuid[37];
+    char text[FORMAT_MAX], uuid[37];
 
     if (vml_uuid_new(raw, uuid, err) < 0)
         return -1;
-    snprintf(text, sizeof text, FORMAT_WORDS "%d\n%s\n", STORE_VERSION, uuid);
-    if (vml_output_create(&o, path, 0, err) < 0 || vml_output_write(o, text, strlen(text), err) < 0)
+    print_format(text, uuid);
+    if (vml_output_create(&o, path, flags, err) < 0 ||
+        vml_output_write(o, text, strlen(text), err) < 0)
         return -1;
     return vml_output_commit(o, err);
 }
 
-static int parse_format(char *text, char uuid[37], struct vml_error *err)
+static int parse_format(const char *text, size_t len, char uuid[37], struct vml_error *err)
 {
-    char *end;
+    char canonical[FORMAT_MAX];
+    const char *line;
     long version;
 
     if (strncmp(text, FORMAT_WORDS, strlen(FORMAT_WORDS)) != 0)
         return vml_fail(err, VML_EDATA, "store/format", "its file 'format' is not a store's");
-    version = strtol(text + strlen(FORMAT_WORDS), &end, 10);
+    version = strtol(text + strlen(FORMAT_WORDS), NULL, 10);
     if (version > STORE_VERSION)
         return vml_fail(err, VML_EUNSUPPORTED, "store/version",
                         "a store of version %ld, and this vmlift knows version %d", version,
                         STORE_VERSION);
-    if (version < 1 || *end != '\n' || strlen(end) != 38 || end[37] != '\n')
-        return vml_fail(err, VML_EDATA, "store/format", "its file 'format' is damaged");
-    memcpy(uuid, end + 1, 36);
-    uuid[36] = '\0';
+    line = strchr(text, '\n');
+    snprintf(uuid, 37, "%s", line != NULL ? line + 1 : "");
+    print_format(canonical, uuid);
+    if (len != strlen(canonical) || memcmp(text, canonical, len) != 0)
+        return vml_fail(err, VML_EDATA, "store/format",
+                        "its file 'format' is damaged; \"vmlift store rebuild\" makes it anew");
     return 0;
 }
 
@@ -128,7 +163,7 @@ static int parse_format(char *text, char uuid[37], struct vml_error *err)
 static int read_format(const char *path, char uuid[37], bool *found, struct vml_error *err)
 {
     VML_AUTO(vml_close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char text[128];
+    char text[FORMAT_MAX];
     ssize_t n;
 
     *found = fd >= 0;
@@ -138,7 +173,7 @@ static int read_format(const char *path, char uuid[37], bool *found, struct vml_
     if (n < 0)
         return vml_fail_errno(err, "format");
     text[n] = '\0';
-    return parse_format(text, uuid, err);
+    return parse_format(text, (size_t)n, uuid, err);
 }
 
 /* --- making a store ------------------------------------------------------------------------- */
@@ -182,6 +217,22 @@ static int make_folders(const char *dir, struct vml_error *err)
     return 0;
 }
 
+/* A folder in `packs` may hold somebody's snapshots, `format` or not. */
+static bool holds_packs(const char *dir)
+{
+    struct vml_error err;
+    VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", &err);
+    DIR *d = packs != NULL ? opendir(packs) : NULL;
+    const struct dirent *entry;
+    bool any = d == NULL && errno != ENOENT;
+
+    while (d != NULL && (entry = readdir(d)) != NULL)
+        any = any || entry->d_name[0] != '.';
+    if (d != NULL)
+        closedir(d);
+    return any;
+}
+
 /* Nothing is there but what a creation that was cut short may have left. */
 static int check_empty(const char *dir, bool *empty, struct vml_error *err)
 {
@@ -207,6 +258,7 @@ static int check_empty(const char *dir, bool *empty, struct vml_error *err)
         *empty = *empty && known;
     }
     closedir(d);
+    *empty = *empty && !holds_packs(dir);
     return 0;
 }
 
@@ -228,7 +280,7 @@ static int make_store(const char *dir, const char *format, const char *catalog,
         return 0;
     if (mkdir(packs, 0700) < 0 && errno != EEXIST)
         return vml_fail_errno(err, "packs");
-    return vml_db_open(&db, catalog, true, err) < 0 ? -1 : write_format(format, err);
+    return vml_db_open(&db, catalog, true, err) < 0 ? -1 : write_format(format, 0, err);
 }
 
 static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
@@ -251,9 +303,17 @@ static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
         return 0;
     if (check_empty(s->dir, &empty, err) < 0)
         return -1;
+    /* another process may have made the store while we looked */
+    if (!empty && read_format(format, s->uuid, &found, err) < 0)
+        return -1;
+    if (found)
+        return 0;
     if (!empty)
         return vml_fail(err, VML_EDATA, "store/format",
-                        "the folder is not empty, and it is not a store: it has no file 'format'");
+                        "the folder is not empty, and it is not a store: it has no file 'format'%s",
+                        holds_packs(s->dir)
+                            ? "; if it was one, \"vmlift store rebuild\" makes that file anew"
+                            : "");
     if (!create)
         return vml_fail(err, VML_ENOTFOUND, "store/not-found", "there is no store");
     if (make_store(s->dir, format, s->catalog, err) < 0)
@@ -264,6 +324,7 @@ static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
 static int open_store(struct vml_store *s, const char *dir, bool create, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
+    struct stat st;
 
     s->pack_target = VML_PACK_TARGET;
     vml_keyring_init(&s->keys);
@@ -276,9 +337,13 @@ static int open_store(struct vml_store *s, const char *dir, bool create, struct 
             vml_error_prefix(err, "%s", dir);
         return -1;
     }
-    return vml_db_open(&s->db, s->catalog, false, err) < 0
-               ? -1
-               : vml_objects_open(&s->packs, packs, err);
+    if (vml_db_open(&s->db, s->catalog, false, err) < 0)
+        return -1;
+    if (stat(s->catalog, &st) < 0)
+        return vml_fail_errno(err, "%s", s->catalog);
+    s->catalog_dev = st.st_dev;
+    s->catalog_ino = st.st_ino;
+    return vml_objects_open(&s->packs, packs, err);
 }
 
 int vml_store_open(struct vml_store **out, const char *dir, bool create, struct vml_error *err)

@@ -1,27 +1,39 @@
 /* A transaction: packs are filled and sealed on the way, snapshots are shown at the end.
  *
+ *     fill      blocks into packs; a full one is sealed, and its rows are shown
+ *     commit    a number is taken; in one SQL transaction: the rows of snapshots, images and what
+ *               else changes, a record of each object that changed into the last pack, its seal,
+ *               its rows
+ *
  * A sealed pack's rows go into the catalog at once: blocks without a snapshot are merely garbage
  * until the commit, and no gc can run meanwhile, since it waits for the lock that the transaction
  * holds. So what is kept in memory is one pack's index, however large the disks are. */
 #include "store/internal.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmlift/codec.h"
+#include "vmlift/endian.h"
 
-struct pending {
-    struct vml_snapshot snap;
-    uint8_t record[32];
-};
+#define LATELY 65536u /* stored blocks that were found good, as far as is remembered */
+#define FLUSH                                                                          \
+    (1u << 20) /* a pack of more bytes reaches the disk before others are kept waiting \
+                */
 
 struct vml_txn {
     struct vml_store *store;
     int lock;
     struct vml_pack *pack; /* NULL: nothing since the last seal */
-    struct pending *pending;
+    struct vml_snapshot *pending;
     size_t n_pending;
+    _Atomic uint64_t *good; /* LATELY: the first bytes of an address each, by their own low bits */
+    pthread_mutex_t lock_bad;
+    struct vml_addresses bad; /* blocks whose stored copies are damaged or gone */
+    uint64_t healed;
     bool over; /* committed, or failed on the way: neither may go on */
 };
 
@@ -33,6 +45,10 @@ int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *e
         return vml_fail_nomem(err);
     t->store = s;
     t->lock = -1;
+    pthread_mutex_init(&t->lock_bad, NULL);
+    t->good = calloc(LATELY, sizeof *t->good);
+    if (t->good == NULL)
+        return vml_fail_nomem(err);
     if (vml_store_lock(s, false, &t->lock, err) < 0)
         return -1;
     *out = t;
@@ -46,8 +62,11 @@ void vml_txn_free(struct vml_txn *t)
         return;
     vml_pack_free(t->pack);
     for (size_t i = 0; i < t->n_pending; i++)
-        vml_snapshot_clear(&t->pending[i].snap);
+        vml_snapshot_clear(&t->pending[i]);
     free(t->pending);
+    free(t->good);
+    vml_addresses_clear(&t->bad);
+    pthread_mutex_destroy(&t->lock_bad);
     vml_close_fdp(&t->lock);
     free(t);
 }
@@ -63,6 +82,11 @@ struct vml_store *vml_txn_store(struct vml_txn *t)
     return t->store;
 }
 
+uint64_t vml_txn_healed(const struct vml_txn *t)
+{
+    return t->healed;
+}
+
 /* --- filling -------------------------------------------------------------------------------- */
 
 static int check_alive(const struct vml_txn *t, struct vml_error *err)
@@ -72,13 +96,24 @@ static int check_alive(const struct vml_txn *t, struct vml_error *err)
                    : 0;
 }
 
+static int add_rows(struct vml_txn *t, struct vml_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&t->lock_bad);
+    vml_addresses_sort(&t->bad);
+    rc = vml_blocks_add(t->store->db, t->pack, &t->bad, &t->healed, err);
+    pthread_mutex_unlock(&t->lock_bad);
+    return rc;
+}
+
 static int seal_and_show(struct vml_txn *t, struct vml_error *err)
 {
     struct vml_db *db = t->store->db;
 
     if (vml_pack_seal(t->pack, err) < 0 || vml_db_begin(db, err) < 0)
         return -1;
-    if (vml_blocks_add(db, t->pack, err) < 0) {
+    if (add_rows(t, err) < 0) {
         vml_db_rollback(db);
         return -1;
     }
@@ -111,31 +146,55 @@ int vml_txn_frame(struct vml_txn *t, const uint8_t *frame, size_t len, struct vm
     return -1;
 }
 
+/* The frame's XXH3 says whether it is what was written, and its address was the SHA-256 of what it
+ * holds when it was: to compute that again would find only what somebody changed on purpose, sums
+ * and all, and who can write to the store needs no such detour.  (verify computes it.) */
+int vml_txn_known(struct vml_txn *t, const uint8_t address[32], uint8_t *scratch, bool *known,
+                  struct vml_error *err)
+{
+    struct vml_place place;
+    uint64_t tag = le64(address) | 1; /* not 0, which is nobody's */
+    int rc;
+
+    if (vml_block_find(t->store->db, address, &place, known, err) < 0)
+        return -1;
+    if (!*known || atomic_load(&t->good[tag / 2 % LATELY]) == tag)
+        return 0;
+    if (vml_frame_fetch(t->store->packs, place.pack, &place.entry, scratch, err) == 0) {
+        atomic_store(&t->good[tag / 2 % LATELY], tag);
+        return 0;
+    }
+    if (err->code != VML_EDATA)
+        return -1;
+    *known = false;
+    pthread_mutex_lock(&t->lock_bad);
+    rc = vml_addresses_add(&t->bad, address, err);
+    pthread_mutex_unlock(&t->lock_bad);
+    return rc;
+}
+
 int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, size_t len,
                   uint8_t address[32], struct vml_error *err)
 {
-    VML_AUTO(vml_freep) uint8_t *frame = NULL;
-    struct vml_place place;
+    VML_AUTO(vml_freep) uint8_t *frame = malloc(vml_frame_bound(VML_FRAME_MAX));
     size_t frame_len;
     bool known;
 
+    if (frame == NULL)
+        return vml_fail_nomem(err);
     vml_sha256(raw, len, address);
-    if (vml_block_find(t->store->db, address, &place, &known, err) < 0)
+    if (vml_txn_known(t, address, frame, &known, err) < 0)
         return -1;
     if (known)
         return 0;
-    frame = malloc(vml_frame_bound(len));
-    if (frame == NULL)
-        return vml_fail_nomem(err);
     if (vml_frame_make(type, address, raw, len, frame, &frame_len, err) < 0)
         return -1;
     return vml_txn_frame(t, frame, frame_len, err);
 }
 
-int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap,
-                         const uint8_t record[32], struct vml_error *err)
+int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_error *err)
 {
-    struct pending *more;
+    struct vml_snapshot *more;
     char *description;
 
     if (check_alive(t, err) < 0)
@@ -147,49 +206,96 @@ int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap,
     description = strdup(snap->description != NULL ? snap->description : "");
     if (description == NULL)
         return vml_fail_nomem(err);
-    more[t->n_pending].snap = *snap;
-    more[t->n_pending].snap.description = description;
-    memcpy(more[t->n_pending].record, record, 32);
-    t->n_pending++;
+    more[t->n_pending] = *snap;
+    more[t->n_pending++].description = description;
     return 0;
 }
 
-/* --- the commit ----------------------------------------------------------------------------- */
+/* --- the commit: inside its SQL transaction ------------------------------------------------- */
 
-static int show_all(struct vml_txn *t, vml_txn_also *also, void *arg, struct vml_error *err)
+static int insert_snapshots(struct vml_txn *t, struct vml_error *err)
 {
     struct vml_db *db = t->store->db;
 
-    if (t->pack != NULL && vml_blocks_add(db, t->pack, err) < 0)
-        return -1;
     for (size_t i = 0; i < t->n_pending; i++) {
-        const struct vml_snapshot *snap = &t->pending[i].snap;
+        const struct vml_snapshot *snap = &t->pending[i];
+        int64_t seq;
 
-        if (vml_db_run(db, NULL, err,
-                       "INSERT INTO snapshots (id, owner, region, size, data_size, root, created,"
-                       " description, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       "tttiibitb", snap->id, snap->owner, snap->region, (int64_t)snap->size,
-                       (int64_t)snap->data_size, snap->root, sizeof snap->root, snap->created,
-                       snap->description, t->pending[i].record, (size_t)32) < 0)
+        if (vml_row_next(db, "snapshots", &seq, err) < 0 ||
+            vml_row_insert(db, err, "snapshots", "tittiibit", snap->id, seq, snap->owner,
+                           snap->region, (int64_t)snap->size, (int64_t)snap->data_size, snap->root,
+                           sizeof snap->root, snap->created, snap->description) < 0)
             return -1;
     }
-    return also != NULL ? also(arg, db, err) : 0;
+    return 0;
+}
+
+static int seal_last(struct vml_txn *t, struct vml_error *err)
+{
+    if (t->pack == NULL)
+        return 0;
+    if (vml_pack_seal(t->pack, err) < 0 || add_rows(t, err) < 0)
+        return -1;
+    vml_pack_freep(&t->pack);
+    return 0;
+}
+
+static int write_record(struct vml_txn *t, const char *object, int64_t seq, int64_t after,
+                        struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *text = NULL;
+    VML_AUTO(vml_freep) uint8_t *frame = NULL;
+    uint8_t address[32];
+    size_t len;
+
+    if (vml_record_make(t->store->db, object, seq, after, &text, err) < 0)
+        return -1;
+    frame = malloc(vml_frame_bound(strlen(text)));
+    if (frame == NULL)
+        return vml_fail_nomem(err);
+    vml_sha256(text, strlen(text), address);
+    if (vml_frame_make(VML_FRAME_RECORD, address, text, strlen(text), frame, &len, err) < 0)
+        return -1;
+    if (t->pack != NULL && vml_pack_crowded(t->pack) && seal_last(t, err) < 0)
+        return -1;
+    if ((t->pack == NULL && vml_pack_create(&t->pack, t->store->packs, err) < 0) ||
+        vml_pack_append(t->pack, frame, len, err) < 0)
+        return -1;
+    return vml_row_put(t->store->db, err, "records", "tiib", object, seq, after, address,
+                       sizeof address);
+}
+
+static int show_all(struct vml_txn *t, int64_t seq, int64_t after, vml_txn_also *also, void *arg,
+                    struct vml_error *err)
+{
+    struct vml_db *db = t->store->db;
+    const char *object;
+
+    if (insert_snapshots(t, err) < 0 || (also != NULL && also(arg, db, err) < 0))
+        return -1;
+    for (size_t i = 0; (object = vml_db_changed(db, i)) != NULL; i++)
+        if (write_record(t, object, seq, after, err) < 0)
+            return -1;
+    vml_db_recorded(db);
+    return seal_last(t, err) < 0 ? -1 : vml_counter_set(db, VML_COMMITTED, seq, err);
 }
 
 int vml_txn_commit(struct vml_txn *t, vml_txn_also *also, void *arg, struct vml_error *err)
 {
     struct vml_db *db = t->store->db;
+    int64_t seq, after;
 
     if (check_alive(t, err) < 0)
         return -1;
     t->over = true;
-    if (t->pack != NULL && vml_pack_seal(t->pack, err) < 0)
+    /* The pack is sealed while nobody else can write to the catalog: let that be short. */
+    if (t->pack != NULL && vml_pack_bytes(t->pack) > FLUSH && vml_pack_flush(t->pack, err) < 0)
         return -1;
     if (vml_interrupted())
         return vml_fail_interrupted(err);
-    if (vml_db_begin(db, err) < 0)
+    if (vml_commit_begin(db, &seq, &after, err) < 0)
         return -1;
-    if (show_all(t, also, arg, err) < 0) {
+    if (show_all(t, seq, after, also, arg, err) < 0) {
         vml_db_rollback(db);
         return -1;
     }

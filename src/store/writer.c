@@ -31,7 +31,7 @@ static struct snapshot_writer *writer_of(struct vml_writer *w)
 /* --- encode: parallel ----------------------------------------------------------------------- */
 
 struct encoder {
-    struct vml_db *db;
+    struct vml_txn *txn;
     struct vml_chunk *c;
 };
 
@@ -40,7 +40,6 @@ static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_er
     const struct encoder *e = arg;
     struct vml_chunk *c = e->c;
     uint8_t *note = c->enc + i * NOTE;
-    struct vml_place place;
     size_t len;
     bool known;
 
@@ -48,7 +47,7 @@ static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_er
     if (vml_is_zero(block, VML_BLOCK))
         return 0;
     vml_sha256(block, VML_BLOCK, note);
-    if (vml_block_find(e->db, note, &place, &known, err) < 0)
+    if (vml_txn_known(e->txn, note, c->enc + c->enc_len, &known, err) < 0)
         return -1;
     if (known)
         return 0;
@@ -61,7 +60,7 @@ static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_er
 
 static int writer_encode(struct vml_writer *base, struct vml_chunk *c, struct vml_error *err)
 {
-    struct encoder e = { .db = vml_txn_store(writer_of(base)->txn)->db, .c = c };
+    struct encoder e = { .txn = writer_of(base)->txn, .c = c };
     size_t n = (size_t)vml_div_up(c->len, VML_BLOCK);
 
     if (vml_chunk_reserve(c, n * (NOTE + vml_frame_bound(VML_BLOCK)), err) < 0)
@@ -101,17 +100,6 @@ static int writer_put(struct vml_writer *base, const struct vml_chunk *c, struct
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-static int write_record(struct snapshot_writer *w, struct vml_error *err)
-{
-    VML_AUTO(vml_freep) char *text = NULL;
-    uint8_t address[32];
-
-    if (vml_snapshot_record(w->what, &text, err) < 0 ||
-        vml_txn_block(w->txn, VML_FRAME_RECORD, text, strlen(text), address, err) < 0)
-        return -1;
-    return vml_txn_add_snapshot(w->txn, w->what, address, err);
-}
-
 static int writer_finish(struct vml_writer *base, uint64_t size, struct vml_error *err)
 {
     struct snapshot_writer *w = writer_of(base);
@@ -122,7 +110,7 @@ static int writer_finish(struct vml_writer *base, uint64_t size, struct vml_erro
         return -1;
     what->size = size;
     what->data_size = w->data_size;
-    return write_record(w, err);
+    return vml_txn_add_snapshot(w->txn, what, err);
 }
 
 /* What is in the pack already stays: blocks that nothing refers to. */

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "catalog/db.h"
-#include "catalog/schema.h"
+#include "catalog/rows.h"
 #include "check.h"
 
 static char dir[] = "/tmp/vmlift-test-db.XXXXXX";
@@ -27,8 +27,8 @@ static int64_t count(struct vml_db *db, const char *sql)
 
 static int add_tag(struct vml_db *db, const char *resource, const char *key, struct vml_error *err)
 {
-    return vml_db_run(db, NULL, err, "INSERT INTO tags (resource, key, value) VALUES (?, ?, ?)",
-                      "ttt", resource, key, "value");
+    return vml_db_run(db, NULL, err, "INSERT INTO tags VALUES (?, ?, ?, x'00')", "ttt", resource,
+                      key, "value");
 }
 
 static void test_open(void)
@@ -50,11 +50,9 @@ static void test_open(void)
     CHECK_INT(count(db, "PRAGMA foreign_keys"), 1);
     CHECK_INT(count(db, "PRAGMA trusted_schema"), 0);
     CHECK_INT(count(db, "PRAGMA cell_size_check"), 1);
-    CHECK_FAILS(vml_db_exec(db,
-                            "INSERT INTO blocks (address, pack, off, stored, raw, codec, type)"
-                            " VALUES (x'00', 'none', 0, 0, 0, 0, 0)",
-                            &err),
-                &err, "catalog/error");
+    CHECK_FAILS(
+        vml_db_exec(db, "INSERT INTO blocks VALUES (x'00', 'none', 0, 0, 0, 0, 0, x'00')", &err),
+        &err, "catalog/error");
 }
 
 static void test_foreign(void)
@@ -151,6 +149,129 @@ static void test_transactions(void)
     CHECK_INT(count(db, "SELECT count(*) FROM tags"), 2);
 }
 
+/* --- rows ----------------------------------------------------------------------------------- */
+
+static int faults;
+
+static void count_fault(void *arg, const struct vml_error *fault)
+{
+    (void)arg;
+    CHECK_STR(fault->slug, "catalog/corrupt");
+    faults++;
+}
+
+static int faults_of(struct vml_db *db)
+{
+    struct vml_error err;
+
+    faults = 0;
+    CHECK_OK(vml_catalog_check(db, count_fault, NULL, &err), &err);
+    return faults;
+}
+
+/* What rows.c knows of the tables is what the schema says. */
+static void test_tables(struct vml_db *db)
+{
+    CHECK_INT(count(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), vml_n_tables);
+    CHECK(vml_n_tables <= VML_TABLES_MAX);
+    for (size_t i = 0; i < vml_n_tables; i++) {
+        const struct vml_sql_table *t = &vml_tables[i];
+        VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+        struct vml_error err;
+        size_t n = 0;
+
+        CHECK_OK(vml_db_query(db, &st, &err,
+                              "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)", "t",
+                              t->name),
+                 &err);
+        for (; vml_stmt_step(st, &err) == 1; n++) {
+            bool sum = n == strlen(t->types);
+            char type = sum ? 'b' : t->types[n];
+
+            CHECK(n <= strlen(t->types));
+            CHECK_STR(vml_stmt_text(st, 0), sum ? "sum" : t->columns[n]);
+            CHECK_STR(vml_stmt_text(st, 1), type == 'i'   ? "INTEGER"
+                                            : type == 't' ? "TEXT"
+                                                          : "BLOB");
+            CHECK_INT(vml_stmt_int(st, 2), 1);
+            CHECK_INT(vml_stmt_int(st, 3), n < t->keys ? n + 1 : 0);
+        }
+        CHECK_INT(n, strlen(t->types) + 1);
+    }
+}
+
+static void test_rows(void)
+{
+    VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    struct vml_error err;
+    char path[128];
+    int64_t n = 0, seq;
+
+    CHECK_OK(vml_db_open(&db, in_dir(path, "rows.db"), true, &err), &err);
+    test_tables(db);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_OK(vml_db_begin(db, &err), &err);
+    CHECK_OK(vml_row_insert(db, &err, "packs", "ti", "a", INT64_C(1)), &err);
+    CHECK_OK(vml_row_insert(db, &err, "packs", "ti", "b", INT64_C(-2)), &err);
+    CHECK_FAILS(vml_row_insert(db, &err, "packs", "ti", "b", INT64_C(3)), &err,
+                "catalog/duplicate");
+    CHECK_OK(vml_row_put(db, &err, "packs", "ti", "b", INT64_C(4)), &err);
+    CHECK_OK(vml_row_put(db, &err, "packs", "ti", "c", INT64_C(5)), &err);
+    CHECK_OK(vml_db_commit(db, &err), &err);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_INT(count(db, "SELECT sum(bytes) FROM packs"), 10);
+    CHECK_OK(vml_db_begin(db, &err), &err);
+    CHECK_OK(vml_row_delete(db, &n, &err, "packs", "bytes > ?", "i", INT64_C(4)), &err);
+    CHECK_INT(n, 1);
+    vml_db_rollback(db);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_OK(vml_db_begin(db, &err), &err);
+    CHECK_OK(vml_row_delete(db, &n, &err, "packs", "bytes > ?", "i", INT64_C(4)), &err);
+    CHECK_OK(vml_row_next(db, "images", &seq, &err), &err);
+    CHECK_INT(seq, 1);
+    /* objects */
+    CHECK(vml_db_changed(db, 0) == NULL);
+    CHECK_OK(vml_row_insert(db, &err, "tags", "ttt", "snap-1", "k", "v"), &err);
+    CHECK_OK(vml_row_insert(db, &err, "tags", "ttt", "ami-1", "k", ""), &err);
+    CHECK_OK(vml_row_insert(db, &err, "tags", "ttt", "snap-1", "l", "v"), &err);
+    CHECK_STR(vml_db_changed(db, 0), "snap-1");
+    CHECK_STR(vml_db_changed(db, 1), "ami-1");
+    CHECK(vml_db_changed(db, 2) == NULL);
+    vml_db_recorded(db);
+    CHECK_OK(vml_db_commit(db, &err), &err);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_OK(vml_table_check(db, "packs", &err), &err);
+
+    /* a changed cell, a type, a row too few, one too many, a row of another table */
+    CHECK_OK(vml_db_query(db, &st, &err, "SELECT * FROM packs WHERE id = 'a'", ""), &err);
+    CHECK_INT(vml_stmt_step(st, &err), 1);
+    CHECK_OK(vml_row_check(st, 0, "packs", &err), &err);
+    CHECK_FAILS(vml_row_check(st, 0, "counters", &err), &err, "catalog/corrupt");
+    vml_stmt_freep(&st);
+    CHECK_OK(vml_db_exec(db, "UPDATE packs SET bytes = 2 WHERE id = 'a'", &err), &err);
+    CHECK_FAILS(vml_table_check(db, "packs", &err), &err, "catalog/corrupt");
+    CHECK(strstr(err.text, "packs a") != NULL && strstr(err.text, "store rebuild") != NULL);
+    CHECK_INT(faults_of(db), 1);
+    CHECK_OK(vml_db_begin(db, &err), &err);
+    CHECK_FAILS(vml_row_put(db, &err, "packs", "ti", "a", INT64_C(1)), &err, "catalog/corrupt");
+    vml_db_rollback(db);
+    CHECK_OK(vml_db_exec(db, "UPDATE packs SET bytes = x'01' WHERE id = 'a'", &err), &err);
+    CHECK_INT(faults_of(db), 1);
+    CHECK_OK(vml_db_exec(db, "UPDATE packs SET bytes = 1 WHERE id = 'a'", &err), &err);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_OK(vml_db_exec(db,
+                         "CREATE TABLE kept AS SELECT * FROM packs WHERE id = 'a';"
+                         "DELETE FROM packs WHERE id = 'a'",
+                         &err),
+             &err);
+    CHECK_INT(faults_of(db), 2); /* the schema, too */
+    CHECK_OK(vml_db_exec(db, "INSERT INTO packs SELECT * FROM kept; DROP TABLE kept", &err), &err);
+    CHECK_INT(faults_of(db), 0);
+    CHECK_OK(vml_db_exec(db, "DROP INDEX mappings_snapshot", &err), &err);
+    CHECK_INT(faults_of(db), 1);
+}
+
 /* A thread or process that adds 50 tags, each read and written in a transaction of its own. */
 static void add_many(struct vml_db *db, const char *name)
 {
@@ -230,6 +351,7 @@ int main(void)
     test_foreign();
     test_statements();
     test_transactions();
+    test_rows();
     test_concurrent();
     test_interrupt();
     snprintf(command, sizeof command, "rm -rf %s", dir);

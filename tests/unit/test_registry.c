@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "catalog/db.h"
+#include "catalog/rows.h"
 #include "vmlift/ami.h"
 
 static struct vml_error err;
@@ -19,15 +19,31 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+struct snapshot_row {
+    const char *id, *owner, *region;
+    int64_t size;
+};
+
+static int insert_snapshot(void *arg, struct vml_db *db, struct vml_error *e)
+{
+    const struct snapshot_row *row = arg;
+    static const uint8_t root[32] = { 1 };
+    return vml_row_insert(db, e, "snapshots", "tittiibit", row->id, INT64_C(1), row->owner,
+                          row->region, row->size, INT64_C(0), root, sizeof root, INT64_C(0), "");
+}
+
+static void commit(struct vml_store *s, vml_txn_also *also, void *arg)
+{
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+    CHECK_OK(vml_txn_begin(&t, s, &err), &err);
+    CHECK_OK(vml_txn_commit(t, also, arg, &err), &err);
+}
+
 /* A row only: the registry never looks at a snapshot's bytes. */
 static void add_snapshot(struct vml_store *s, const char *id, const char *owner, const char *region,
                          uint64_t size)
 {
-    CHECK_OK(vml_db_run(vml_store_db(s), NULL, &err,
-                        "INSERT INTO snapshots (id, owner, region, size, data_size, root, created,"
-                        " description) VALUES (?, ?, ?, ?, 0, ?, 0, '')",
-                        "tttib", id, owner, region, (int64_t)size, "root", (size_t)4),
-             &err);
+    commit(s, insert_snapshot, &(struct snapshot_row){ id, owner, region, (int64_t)size });
 }
 
 #define ROOT_SNAPSHOT "snap-00000000000000001"
@@ -68,16 +84,16 @@ static void fill(struct vml_image *a, const char *name)
     CHECK_OK(vml_image_tag(a, "empty", "", &err), &err);
 }
 
-/* As vml_txn_commit does it. */
+static int add_image(void *a, struct vml_db *db, struct vml_error *e)
+{
+    return vml_registry_add(db, a, e);
+}
+
 static int add(struct vml_store *s, struct vml_image *a)
 {
-    struct vml_db *db = vml_store_db(s);
-    CHECK_OK(vml_db_begin(db, &err), &err);
-    if (vml_registry_add(db, a, &err) < 0) {
-        vml_db_rollback(db);
-        return -1;
-    }
-    return vml_db_commit(db, &err);
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+    CHECK_OK(vml_txn_begin(&t, s, &err), &err);
+    return vml_txn_commit(t, add_image, a, &err);
 }
 
 static void add_named(struct vml_store *s, const char *name, char id[32])
@@ -269,23 +285,28 @@ static void test_each(struct vml_store *s)
     CHECK_INT(none.n, 0);
 }
 
-/* As many as an account with years of nightly builds has: three queries list them. */
-static void test_many(struct vml_store *s)
+enum { MANY = 10000 };
+
+static int add_many(void *arg, struct vml_db *db, struct vml_error *e)
 {
-    enum { MANY = 10000 };
-    struct vml_db *db = vml_store_db(s);
-    struct listing before = { 0 }, all = { 0 };
-    struct timespec t0, t1;
     char name[32];
-    CHECK_OK(vml_registry_each(s, &here, on_image, &before, &err), &err);
-    CHECK_OK(vml_db_begin(db, &err), &err);
+    (void)arg;
     for (int i = 0; i < MANY; i++) {
         VML_AUTO(vml_image_clear) struct vml_image a;
         snprintf(name, sizeof name, "one of many %d", i);
         fill(&a, name);
-        CHECK_OK(vml_registry_add(db, &a, &err), &err);
+        CHECK_OK(vml_registry_add(db, &a, e), e);
     }
-    CHECK_OK(vml_db_commit(db, &err), &err);
+    return 0;
+}
+
+/* As many as an account with years of nightly builds has: three queries list them. */
+static void test_many(struct vml_store *s)
+{
+    struct listing before = { 0 }, all = { 0 };
+    struct timespec t0, t1;
+    CHECK_OK(vml_registry_each(s, &here, on_image, &before, &err), &err);
+    commit(s, add_many, NULL);
     clock_gettime(CLOCK_MONOTONIC, &t0);
     CHECK_OK(vml_registry_each(s, &here, on_image, &all, &err), &err);
     clock_gettime(CLOCK_MONOTONIC, &t1);

@@ -74,6 +74,16 @@ static void check_same(struct vml_store *s, const char *id, const char *spec)
     CHECK_INT(first, VML_SIZE_UNKNOWN);
 }
 
+/* A change of rows alone. */
+static void change(struct vml_store *s, vml_txn_also *also, void *arg)
+{
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+    struct vml_error err;
+
+    CHECK_OK(vml_txn_begin(&t, s, &err), &err);
+    CHECK_OK(vml_txn_commit(t, also, arg, &err), &err);
+}
+
 static struct vml_store_stats stats_of(struct vml_store *s)
 {
     struct vml_store_stats st;
@@ -83,14 +93,27 @@ static struct vml_store_stats stats_of(struct vml_store *s)
     return st;
 }
 
-/* The last fault that verify told. */
-static char fault_slug[48], fault_text[640];
+/* The last fault that verify told, and all that suffers from any. */
+static char fault_slug[48], fault_text[640], suffers[2048];
 
-static void remember(void *arg, const char *slug, const char *text)
+static void remember(void *arg, const struct vml_fault *f)
 {
+    size_t len = strlen(suffers);
+
     (void)arg;
-    snprintf(fault_slug, sizeof fault_slug, "%s", slug);
-    snprintf(fault_text, sizeof fault_text, "%s", text);
+    snprintf(fault_slug, sizeof fault_slug, "%s", f->slug);
+    snprintf(fault_text, sizeof fault_text, "%s", f->text);
+    if (f->object != NULL)
+        snprintf(suffers + len, sizeof suffers - len, "%s bytes %llu..%llu\n", f->object,
+                 (unsigned long long)f->off, (unsigned long long)(f->off + f->len));
+}
+
+static bool does_suffer(const char *object, const char *bytes)
+{
+    char line[128];
+
+    snprintf(line, sizeof line, "%s bytes %s\n", object, bytes);
+    return strstr(suffers, line) != NULL;
 }
 
 static uint64_t faults_of(struct vml_store *s)
@@ -98,7 +121,7 @@ static uint64_t faults_of(struct vml_store *s)
     struct vml_error err;
     uint64_t faults = 0;
 
-    fault_slug[0] = fault_text[0] = '\0';
+    fault_slug[0] = fault_text[0] = suffers[0] = '\0';
     CHECK_OK(vml_store_verify(s, remember, NULL, NULL, &faults, &err), &err);
     CHECK((faults == 0) == (fault_slug[0] == '\0'));
     return faults;
@@ -115,8 +138,8 @@ static struct vml_collected collect(struct vml_store *s)
 
 struct files {
     int n;
-    uint64_t bytes;
-    char key[VML_KEY];
+    uint64_t bytes, largest;
+    char key[VML_KEY]; /* of the largest */
 };
 
 static int see_file(void *arg, const char *key, uint64_t size, struct vml_error *err)
@@ -126,7 +149,10 @@ static int see_file(void *arg, const char *key, uint64_t size, struct vml_error 
     (void)err;
     f->n++;
     f->bytes += size;
-    strcpy(f->key, key);
+    if (size >= f->largest) {
+        f->largest = size;
+        strcpy(f->key, key);
+    }
     return 0;
 }
 
@@ -442,11 +468,15 @@ static void test_huge(void)
 
 /* --- commits that do not happen ------------------------------------------------------------- */
 
+static int add_tag(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    (void)arg;
+    return vml_row_insert(db, err, "tags", "ttt", "r", "k", "v");
+}
+
 static int refuse(void *arg, struct vml_db *db, struct vml_error *err)
 {
-    CHECK_OK(vml_db_run(db, NULL, err, "INSERT INTO tags (resource, key, value) VALUES (?, ?, ?)",
-                        "ttt", "r", "k", "v"),
-             err);
+    CHECK_OK(add_tag(NULL, db, err), err);
     *(int *)arg += 1;
     return vml_fail(err, VML_EREFUSED, "test/refused", "no");
 }
@@ -490,7 +520,7 @@ static void test_uncommitted(void)
     vml_txn_freep(&t);
     CHECK_INT(stats_of(s).snapshots, 1);
     CHECK_FAILS(vml_snapshot_get(s, what.id, &what, &err), &err, "snapshot/not-found");
-    CHECK_OK(vml_db_exec(s->db, "INSERT INTO tags VALUES ('r', 'k', 'v')", &err), &err);
+    change(s, add_tag, NULL); /* the tag is not there */
     check_same(s, id, "data:3M");
     collect(s);
     CHECK_INT(files_of(s).bytes, stats_of(s).stored);
@@ -600,13 +630,17 @@ static void test_damage(void)
     CHECK(strstr(err.text, id) != NULL);
     CHECK_INT(faults_of(s), 1);
     CHECK_STR(fault_slug, "store/block-damaged");
-    CHECK(strstr(fault_text, id) != NULL && strstr(fault_text, "bytes 1572864..2097152") != NULL);
-    /* told once, though two snapshots have it */
+    CHECK(does_suffer(id, "1572864..2097152"));
+    flip(fd, off, 4);
+    CHECK_INT(faults_of(s), 0);
+    /* told once, with both snapshots that have it */
     import(s, "hole:1M data:2M hole:16G", other);
+    flip(fd, off, 4);
     CHECK_INT(faults_of(s), 1);
+    CHECK(does_suffer(id, "1572864..2097152") && does_suffer(other, "1572864..2097152"));
+    flip(fd, off, 4);
     CHECK_OK(vml_snapshot_delete(s, other, &err), &err);
     collect(s);
-    flip(fd, off, 4);
     CHECK_INT(faults_of(s), 0);
 
     /* the leaf: gc cannot know what lives, and frees nothing */
@@ -618,7 +652,7 @@ static void test_damage(void)
     CHECK_FAILS(vml_store_collect(s, &c, &err), &err, "store/block-damaged");
     CHECK_INT(files_of(s).bytes, f.bytes);
     CHECK_INT(faults_of(s), 1);
-    CHECK(strstr(fault_text, "bytes 0..8589934592") != NULL);
+    CHECK(does_suffer(id, "0..8589934592"));
     vml_reader_freep(&r);
     CHECK_OK(vml_snapshot_open(&r, s, id, &err), &err);
     CHECK_FAILS(vml_pread(r, buf, sizeof buf, 1u << 20, &err), &err, "store/block-damaged");
@@ -628,32 +662,54 @@ static void test_damage(void)
     collect(s);
     close(fd);
 
-    /* the pack */
+    /* the pack, which is the largest file */
     f = files_of(s);
-    CHECK_INT(f.n, 1);
     shell("mv %s/packs/%.2s/%s.pack %s/away", dir, f.key, f.key, top);
     vml_store_freep(&s);
     CHECK_OK(vml_store_open(&s, dir, false, &err), &err);
     CHECK_FAILS(vml_snapshot_open(&r, s, id, &err), &err, "store/block-missing");
     CHECK(strstr(err.text, id) != NULL);
     CHECK(faults_of(s) > 1);
+    CHECK(does_suffer(id, "0..8593080320"));
     CHECK_FAILS(vml_store_collect(s, &c, &err), &err, "store/block-missing");
     shell("mv %s/away %s/packs/%.2s/%s.pack", top, dir, f.key, f.key);
     CHECK_INT(faults_of(s), 0);
+}
 
-    /* the catalog's rows */
-    CHECK_OK(vml_db_exec(s->db, "UPDATE snapshots SET size = size - 512", &err), &err);
-    CHECK_INT(faults_of(s), 1);
-    CHECK_STR(fault_slug, "store/record");
-    CHECK_OK(vml_db_exec(s->db, "UPDATE snapshots SET size = size + 512", &err), &err);
+/* Rows that are not what was written, however it came about. */
+static void test_rows(void)
+{
+    VML_AUTO(vml_store_freep) struct vml_store *s = new_store("rows");
+    struct vml_collected c;
+    struct vml_snapshot snap;
+    struct vml_error err;
+    struct files f;
+    char id[32], other[32];
+
+    import(s, "data:1M", id);
+    import(s, "text:1M", other);
+    f = files_of(s);
+    CHECK_OK(vml_db_exec(s->db, "UPDATE snapshots SET size = size - 512 WHERE seq = 1", &err),
+             &err);
+    CHECK(faults_of(s) >= 1);
+    CHECK_FAILS(vml_snapshot_get(s, id, &snap, &err), &err, "catalog/corrupt");
+    CHECK(strstr(err.text, id) != NULL && strstr(err.text, "snapshots") != NULL);
+    CHECK_OK(vml_snapshot_get(s, other, &snap, &err), &err);
+    vml_snapshot_clear(&snap);
+    CHECK_OK(vml_db_exec(s->db, "UPDATE snapshots SET size = size + 512 WHERE seq = 1", &err),
+             &err);
     CHECK_INT(faults_of(s), 0);
     CHECK_OK(vml_db_exec(s->db, "UPDATE blocks SET off = off + 1 WHERE type = 2", &err), &err);
-    CHECK_INT(faults_of(s), 1);
+    CHECK(faults_of(s) >= 1);
+    CHECK_STR(fault_slug, "catalog/corrupt");
     CHECK_OK(vml_db_exec(s->db, "UPDATE blocks SET off = off - 1 WHERE type = 2", &err), &err);
     CHECK_INT(faults_of(s), 0);
-    CHECK_OK(vml_db_exec(s->db, "DELETE FROM blocks WHERE type = 2", &err), &err);
-    CHECK_INT(faults_of(s), 1);
-    CHECK_STR(fault_slug, "store/block-missing");
+    /* a row that is gone, which nothing else tells: gc does not take the snapshot's blocks away */
+    CHECK_OK(vml_db_exec(s->db, "DELETE FROM snapshots WHERE seq = 1", &err), &err);
+    CHECK(faults_of(s) >= 1);
+    CHECK_FAILS(vml_store_collect(s, &c, &err), &err, "catalog/corrupt");
+    CHECK(strstr(err.text, "nothing was freed") != NULL);
+    CHECK_INT(files_of(s).bytes, f.bytes);
 }
 
 /* --- gc ------------------------------------------------------------------------------------- */
@@ -683,8 +739,8 @@ static void test_collect(void)
 
     CHECK_OK(vml_store_open(&elsewhere, dir, false, &err), &err);
     CHECK_OK(vml_snapshot_open(&r, elsewhere, small.id, &err), &err);
-    before = files_of(s);
     CHECK_OK(vml_snapshot_delete(s, large.id, &err), &err);
+    before = files_of(s);
     CHECK_FAILS(vml_snapshot_delete(s, large.id, &err), &err, "snapshot/not-found");
     shell("touch %s/packs/mine && mkdir -p %s/packs/00 && echo 1 >%s/packs/00/note", dir, dir, dir);
     shell("cp %s/format %s/packs/00/000102030405060708090a0b0c0d0e0f.pack", dir, dir);
@@ -735,15 +791,36 @@ static void test_collect_damaged(void)
     flip(fd, off, 128);
     CHECK_OK(vml_snapshot_delete(s, large.id, &err), &err);
     collect(s);
-    CHECK_INT(files_of(s).n, 2); /* the old pack is kept for the one frame */
+    /* the old pack is kept for the one frame, and with its record of the snapshot that is gone the
+     * one that says so */
+    CHECK_INT(files_of(s).n, 3);
     CHECK_INT(faults_of(s), 1);
     flip(fd, off, 128);
     CHECK_INT(faults_of(s), 0);
     check_same(s, small.id, "data:2M");
     collect(s);
-    CHECK_INT(files_of(s).n, 2); /* both hold little else than what lives, or it has moved */
+    CHECK_INT(files_of(s).n, 3); /* they hold little else than what lives, or it has moved */
     CHECK_INT(faults_of(s), 0);
     close(fd);
+}
+
+static int put_image(struct vml_db *db, const char *state, struct vml_error *err)
+{
+    return vml_row_put(db, err, "images", "tittttttttttti", "ami-1", INT64_C(1), "n", "", "1", "r",
+                       "x86_64", "hvm", "", "/dev/sda1", "", state, "", INT64_C(0));
+}
+
+static int add_image(void *snapshot, struct vml_db *db, struct vml_error *err)
+{
+    CHECK_OK(put_image(db, "available", err), err);
+    return vml_row_insert(db, err, "mappings", "tittitii", "ami-1", INT64_C(0), "/dev/sda1",
+                          (const char *)snapshot, INT64_C(1), "gp3", INT64_C(1), INT64_C(0));
+}
+
+static int deregister_image(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    (void)arg;
+    return put_image(db, "deregistered", err);
 }
 
 static void test_in_use(void)
@@ -753,25 +830,12 @@ static void test_in_use(void)
     char id[32];
 
     import(s, "text:1M", id);
-    CHECK_OK(
-        vml_db_exec(s->db,
-                    "INSERT INTO images (id, name, description, owner, region, architecture,"
-                    " virtualization, boot_mode, root_device, platform, state, source, created)"
-                    " VALUES ('ami-1', 'n', '', '1', 'r', 'x86_64', 'hvm', '', '/dev/sda1', '',"
-                    " 'available', '', 0)",
-                    &err),
-        &err);
-    CHECK_OK(vml_db_run(s->db, NULL, &err,
-                        "INSERT INTO mappings (image, position, device, snapshot, size_gib,"
-                        " volume_type, delete_on_termination, encrypted)"
-                        " VALUES ('ami-1', 0, '/dev/sda1', ?, 1, 'gp3', 1, 0)",
-                        "t", id),
-             &err);
+    change(s, add_image, id);
     CHECK_INT(stats_of(s).images, 1);
     CHECK_FAILS(vml_snapshot_delete(s, id, &err), &err, "InvalidSnapshot.InUse");
     CHECK_INT(err.code, VML_EREFUSED);
     CHECK(strstr(err.text, id) != NULL && strstr(err.text, "ami-1") != NULL);
-    CHECK_OK(vml_db_exec(s->db, "UPDATE images SET state = 'deregistered'", &err), &err);
+    change(s, deregister_image, NULL);
     CHECK_INT(stats_of(s).images, 0);
     CHECK_OK(vml_snapshot_delete(s, id, &err), &err);
     CHECK_INT(stats_of(s).snapshots, 0);
@@ -861,6 +925,7 @@ int main(void)
     test_killed();
     test_every_byte();
     test_damage();
+    test_rows();
     test_collect();
     test_collect_damaged();
     test_in_use();
