@@ -9,12 +9,21 @@
 #define VMLIFT_CATALOG_DB_H
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "vmlift/base.h"
 
 struct vml_db;
 struct vml_stmt;
-struct vml_value; /* rows.h */
+
+/* A cell: of type 'i', 't' (p, len without the NUL) or 'b'. */
+struct vml_value {
+    char type;
+    int64_t i;
+    const void *p; /* NULL: SQL's */
+    size_t len;
+};
+#define VML_VALUES_MAX 20
 
 /* Opens, or with create makes, the file and brings the schema to this version (schema.c). Foreign
  * or newer: VML_EUNSUPPORTED catalog/version. */
@@ -35,17 +44,36 @@ bool vml_db_in_txn(const struct vml_db *db);
 int vml_db_exec(struct vml_db *db, const char *sql,
                 struct vml_error *err); /* no parameters, no rows */
 
+/* The arguments that `types` tells of; their number.  (Here, since analyzers lose sight of a
+ * va_list that goes from file to file.) */
+static inline size_t vml_take_values(struct vml_value values[VML_VALUES_MAX], const char *types,
+                                     va_list ap)
+{
+    size_t n = 0;
+
+    for (; types[n] != '\0'; n++) {
+        struct vml_value *v = &values[n];
+
+        *v = (struct vml_value){ .type = types[n] };
+        if (v->type == 'i') {
+            v->i = va_arg(ap, int64_t);
+            continue;
+        }
+        v->p = va_arg(ap, const void *);
+        v->len = v->type == 'b' ? va_arg(ap, size_t)
+                 : v->p != NULL ? strlen((const char *)v->p)
+                                : 0;
+    }
+    return n;
+}
+
 /* A statement; parameters are bound from the arguments by types, one letter each:
  *   i int64_t (cast what is not)   t const char * (NULL is SQL NULL)   b const void *, size_t
  * Text and blobs must stay as they are until the statement is freed. */
 int vml_db_query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
                  const char *types, ...);
-int vml_db_queryv(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
-                  const char *types, va_list ap);
 int vml_db_query_values(struct vml_db *db, struct vml_stmt **out, struct vml_error *err,
                         const char *sql, const struct vml_value *values, size_t n);
-/* Reset and bind anew: for loops. */
-int vml_stmt_rebind(struct vml_stmt *st, struct vml_error *err, const char *types, ...);
 /* 1: a row, 0: done, -1: failed. */
 int vml_stmt_step(struct vml_stmt *st, struct vml_error *err);
 int64_t vml_stmt_int(struct vml_stmt *st, int column);

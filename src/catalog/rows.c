@@ -253,27 +253,6 @@ static int count_row(struct vml_db *db, const struct vml_sql_table *t,
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void take_values(const struct vml_sql_table *t, const char *types, va_list ap,
-                        struct vml_value *values)
-{
-    assert(strcmp(types, t->types) == 0);
-    (void)types;
-    for (size_t i = 0; t->types[i] != '\0'; i++) {
-        struct vml_value *v = &values[i];
-
-        v->type = t->types[i];
-        if (v->type == 'i') {
-            v->i = va_arg(ap, int64_t);
-        } else if (v->type == 't') {
-            v->p = va_arg(ap, const char *);
-            v->len = strlen(v->p);
-        } else {
-            v->p = va_arg(ap, const void *);
-            v->len = va_arg(ap, size_t);
-        }
-    }
-}
-
 static int run_values(struct vml_db *db, struct vml_error *err, const char *sql,
                       const struct vml_value *values, size_t n)
 {
@@ -319,13 +298,13 @@ int vml_row_insert_values(struct vml_db *db, const struct vml_sql_table *t,
 int vml_row_insert(struct vml_db *db, struct vml_error *err, const char *table, const char *types,
                    ...)
 {
-    struct vml_value values[VML_COLUMNS_MAX + 1];
+    struct vml_value values[VML_VALUES_MAX];
     const struct vml_sql_table *t = vml_table(table);
     va_list ap;
 
-    assert(t != NULL);
+    assert(t != NULL && strcmp(types, t->types) == 0);
     va_start(ap, types);
-    take_values(t, types, ap, values);
+    vml_take_values(values, types, ap);
     va_end(ap);
     return insert(db, t, values, err);
 }
@@ -379,14 +358,14 @@ static int update(struct vml_db *db, const struct vml_sql_table *t, const struct
 
 int vml_row_put(struct vml_db *db, struct vml_error *err, const char *table, const char *types, ...)
 {
-    struct vml_value values[VML_COLUMNS_MAX + 1];
+    struct vml_value values[VML_VALUES_MAX];
     const struct vml_sql_table *t = vml_table(table);
     bool found;
     va_list ap;
 
-    assert(t != NULL && vml_db_in_txn(db));
+    assert(t != NULL && strcmp(types, t->types) == 0 && vml_db_in_txn(db));
     va_start(ap, types);
-    take_values(t, types, ap, values);
+    vml_take_values(values, types, ap);
     va_end(ap);
     if (uncount(db, t, values, &found, err) < 0)
         return -1;
@@ -398,7 +377,9 @@ int vml_row_delete(struct vml_db *db, int64_t *deleted, struct vml_error *err, c
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
     const struct vml_sql_table *t = vml_table(table);
+    struct vml_value params[VML_VALUES_MAX];
     struct sql sql = { .len = 0 };
+    size_t n_params;
     int64_t n = 0;
     va_list ap;
     int rc;
@@ -406,9 +387,9 @@ int vml_row_delete(struct vml_db *db, int64_t *deleted, struct vml_error *err, c
     assert(t != NULL && vml_db_in_txn(db));
     add(&sql, "DELETE FROM %s WHERE %s RETURNING *", t->name, where);
     va_start(ap, types);
-    rc = vml_db_queryv(db, &st, err, sql.text, types, ap);
+    n_params = vml_take_values(params, types, ap);
     va_end(ap);
-    if (rc < 0)
+    if (vml_db_query_values(db, &st, err, sql.text, params, n_params) < 0)
         return -1;
     while ((rc = vml_stmt_step(st, err)) == 1) {
         struct vml_value values[VML_COLUMNS_MAX];

@@ -15,14 +15,6 @@
 
 #define VML_ROW_SUM 16u
 
-/* A cell: of type 'i', 't' (p, len without NUL) or 'b'. */
-struct vml_value {
-    char type;
-    int64_t i;
-    const void *p;
-    size_t len;
-};
-
 const struct vml_sql_table *vml_table(const char *name); /* NULL: there is none of that name */
 
 /* --- writing: inside a transaction ---------------------------------------------------------- */

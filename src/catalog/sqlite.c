@@ -389,37 +389,10 @@ static int bind_values(struct vml_stmt *st, const struct vml_value *v, size_t n,
 {
     for (int i = 1; i <= (int)n; i++, v++) {
         int rc = v->type == 'i' ? sqlite3_bind_int64(st->sqlite, i, v->i)
-                 : v->type == 't'
+                 : v->type == 't' && v->p != NULL
                      ? sqlite3_bind_text64(st->sqlite, i, v->p, v->len, SQLITE_STATIC, SQLITE_UTF8)
                      : sqlite3_bind_blob64(st->sqlite, i, v->p, v->len, SQLITE_STATIC);
 
-        if (rc != SQLITE_OK)
-            return db_fail(st->db, err);
-    }
-    return 0;
-}
-
-static int bind(struct vml_stmt *st, const char *types, va_list ap, struct vml_error *err)
-{
-    for (int i = 1; types[i - 1] != '\0'; i++) {
-        int rc = SQLITE_MISUSE;
-
-        switch (types[i - 1]) {
-        case 'i':
-            rc = sqlite3_bind_int64(st->sqlite, i, va_arg(ap, int64_t));
-            break;
-        case 't':
-            rc = sqlite3_bind_text(st->sqlite, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
-            break;
-        case 'b': {
-            const void *blob = va_arg(ap, const void *);
-
-            rc = sqlite3_bind_blob64(st->sqlite, i, blob, va_arg(ap, size_t), SQLITE_STATIC);
-            break;
-        }
-        default:
-            assert(!"a type is one of i, t, b");
-        }
         if (rc != SQLITE_OK)
             return db_fail(st->db, err);
     }
@@ -486,21 +459,6 @@ static struct vml_stmt *new_stmt(struct vml_db *db, const char *sql, struct vml_
     return made;
 }
 
-int vml_db_queryv(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
-                  const char *types, va_list ap)
-{
-    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = new_stmt(db, sql, err);
-
-    if (st == NULL)
-        return -1;
-    assert((int)strlen(types) == sqlite3_bind_parameter_count(st->sqlite));
-    if (bind(st, types, ap, err) < 0)
-        return -1;
-    *out = st;
-    st = NULL;
-    return 0;
-}
-
 int vml_db_query_values(struct vml_db *db, struct vml_stmt **out, struct vml_error *err,
                         const char *sql, const struct vml_value *values, size_t n)
 {
@@ -519,26 +477,14 @@ int vml_db_query_values(struct vml_db *db, struct vml_stmt **out, struct vml_err
 int vml_db_query(struct vml_db *db, struct vml_stmt **out, struct vml_error *err, const char *sql,
                  const char *types, ...)
 {
+    struct vml_value values[VML_VALUES_MAX];
     va_list ap;
-    int rc;
+    size_t n;
 
     va_start(ap, types);
-    rc = vml_db_queryv(db, out, err, sql, types, ap);
+    n = vml_take_values(values, types, ap);
     va_end(ap);
-    return rc;
-}
-
-int vml_stmt_rebind(struct vml_stmt *st, struct vml_error *err, const char *types, ...)
-{
-    va_list ap;
-    int rc;
-
-    sqlite3_reset(st->sqlite); /* tells again what the last step told */
-    sqlite3_clear_bindings(st->sqlite);
-    va_start(ap, types);
-    rc = bind(st, types, ap, err);
-    va_end(ap);
-    return rc;
+    return vml_db_query_values(db, out, err, sql, values, n);
 }
 
 int vml_stmt_step(struct vml_stmt *st, struct vml_error *err)
@@ -611,13 +557,15 @@ int vml_db_run(struct vml_db *db, int64_t *changed, struct vml_error *err, const
                const char *types, ...)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    struct vml_value values[VML_VALUES_MAX];
     va_list ap;
+    size_t n;
     int rc;
 
     va_start(ap, types);
-    rc = vml_db_queryv(db, &st, err, sql, types, ap);
+    n = vml_take_values(values, types, ap);
     va_end(ap);
-    if (rc < 0)
+    if (vml_db_query_values(db, &st, err, sql, values, n) < 0)
         return -1;
     do
         rc = vml_stmt_step(st, err);

@@ -182,8 +182,9 @@ static const struct opt_verb verify_verb = {
     "",
     0,
     0,
-    "Reads the whole store and checks every block and every snapshot. Prints each fault with what "
-    "suffers from it; exit status 1 when there is any.",
+    "Checks every row of the catalog and every block of the store. Prints each fault, and beneath "
+    "it "
+    "the snapshots, bytes and AMIs that suffer; exit status 1 when there is any.",
     verify_opts
 };
 

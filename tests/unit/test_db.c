@@ -105,10 +105,6 @@ static void test_statements(void)
     CHECK(memcmp(vml_stmt_blob(st, 2, &len), "a\0b", 3) == 0 && len == 3);
     CHECK_STR(vml_stmt_text(st, 3), "");
     CHECK_INT(vml_stmt_step(st, &err), 0);
-    CHECK_OK(vml_stmt_rebind(st, &err, "itbt", INT64_C(7), "x", "y", (size_t)1, "z"), &err);
-    CHECK_INT(vml_stmt_step(st, &err), 1);
-    CHECK_INT(vml_stmt_int(st, 0), 7);
-    CHECK_STR(vml_stmt_text(st, 3), "z");
     vml_stmt_freep(&st);
 
     CHECK_FAILS(vml_db_query(db, &st, &err, "SELECT nonsense FROM nowhere", ""), &err,
