@@ -24,6 +24,7 @@ declare -A below=(
     [src/guest]="base endian io image guest"
     [src/ami]="base endian io codec image copy package store key guest ami catalog/"
     [src/cli]="base io codec image copy package store key guest ami"
+    [src/nbd]="base io image copy package store key guest ami"
 )
 
 # without_comments FILE: strings are emptied too, so that words in messages do not count.

@@ -2,7 +2,7 @@
 # The main job on a real machine: through every format and the store and back, each file looked at by
 # other people's tools.
 . "$(dirname "$0")/../functions.sh"
-requires mmdebstrap fakeroot grub-mkimage mke2fs sfdisk qemu-img 7zz debugfs jq guestfish
+requires mmdebstrap fakeroot grub-mkimage mke2fs sfdisk qemu-img 7zz debugfs jq guestfish nbdkit
 
 vm=$("$root/samples/make-vm.sh")
 export VMLIFT_STORE=$tmp/store
@@ -58,16 +58,20 @@ run "$VMLIFT" compare "$vm" back.raw
 run "$VMLIFT" export "$ami" back.vmdk
 run qemu-img compare -f raw -F vmdk "$vm" back.vmdk
 
-# libguestfs, which knows nothing of us, finds the machine's files in the exported disk: the digests
-# must be those of the files as the file system tools read them from the original.
+# libguestfs, which knows nothing of us, finds the machine's files in the snapshot as the nbdkit
+# plugin serves it, without an export: the digests must be those of the files as the file system
+# tools read them from the original.
 inside() {
     debugfs -R "cat $1" "$vm?offset=1048576" 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 kernel=$(debugfs -R 'ls -p /boot' "$vm?offset=1048576" 2>/dev/null |
     sed -n -E 's|.*/(vmlinuz-[^/]+)/.*|\1|p')
 [ -n "$kernel" ] || fail "no kernel in the original"
-guestfish --ro --format=vmdk -a back.vmdk -i \
-    checksum sha256 /etc/os-release : checksum sha256 "/boot/$kernel" >seen
+export kernel
+# shellcheck disable=SC2016 # for the shell that nbdkit starts
+nbdkit -U - "$VMLIFT_BUILD/nbdkit-vmlift-plugin.so" store="$VMLIFT_STORE" image="$ami" --run '
+    guestfish --ro --format=raw -a "nbd://?socket=$unixsocket" -i \
+        checksum sha256 /etc/os-release : checksum sha256 "/boot/$kernel"' >seen
 printf '%s\n' "$(inside /usr/lib/os-release)" "$(inside "/boot/$kernel")" >wanted
 same seen wanted
 echo "os-release and $kernel: as they were"

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# The nbdkit plugin: files and snapshots over NBD, as nbdcopy, nbdinfo and qemu-img read them.
+. "$(dirname "$0")/../functions.sh"
+requires nbdkit nbdcopy nbdinfo qemu-img python3 jq
+plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
+if [ ! -f "$plugin" ]; then
+    echo "skipped: the plugin was not built" >&2
+    exit 77
+fi
+if ldd "$plugin" | grep -qE 'lib(asan|tsan|ubsan)'; then
+    echo "skipped: a sanitizer cannot be loaded into nbdkit" >&2
+    exit 77
+fi
+
+# serve PARAMETERS... -- COMMAND: with $uri
+serve() {
+    local words=()
+    while [ "$1" != -- ]; do
+        words+=("$1")
+        shift
+    done
+    # A stop of its own, should the command hang.
+    run timeout 120 nbdkit -U - "$plugin" "${words[@]}" --run "$2"
+}
+# refused SLUG PARAMETERS...: nbdkit does not start, and says why
+refused() {
+    local slug=$1
+    shift
+    if timeout 60 nbdkit -U - "$plugin" "$@" --run true 2>refused.txt; then
+        fail "nbdkit started: $*"
+    fi
+    grep -qF "[$slug]" refused.txt || fail "not $slug: $(cat refused.txt)"
+}
+
+python3 - <<'EOF'
+import random
+random.seed(7)
+for name, size, places in (("a.raw", 64 << 20, (0, 1 << 20, 20 << 20, (63 << 20) + 4096)),
+                           ("b.raw", (2 << 30) + 512, (5, 1 << 30, (2 << 30) - 4096))):
+    with open(name, "wb") as f:
+        f.truncate(size)
+        for off in places:
+            f.seek(off)
+            f.write(random.randbytes(300001 if off < size - 300001 else 4096))
+EOF
+
+# Files: each format, whole and sparse.
+for target in a.vmdk a.vhd a.ova; do
+    run "$VMLIFT" convert -f raw a.raw "$target"
+    # shellcheck disable=SC2016
+    serve "$target" -- 'qemu-img compare -f raw a.raw -F raw "$uri"'
+done
+# shellcheck disable=SC2016
+serve b.raw format=raw -- 'nbdcopy "$uri" out.raw && cmp b.raw out.raw'
+
+# What is stored is told as map tells it.
+"$VMLIFT" map --json a.ova | jq -c '.[] | [.start, .length, .zero]' >map.txt
+# shellcheck disable=SC2016
+serve a.ova -- 'nbdinfo --json --map "$uri"' | jq -c '.[] | [.offset, .length, (.type != 0)]' >nbd.txt
+same map.txt nbd.txt
+
+# An unaligned read inside compressed units, from eight places at a time.
+# shellcheck disable=SC2016
+serve a.ova -- 'nbdcopy --threads=2 --connections=4 --requests=8 --request-size=32768 "$uri" out.raw'
+same a.raw out.raw
+
+# Machines of several disks, and snapshots.
+qemu-img create -q -f qcow2 none.qcow2 1M
+run "$VMLIFT" import --store s a.ova --name one-disk
+snapshot=$("$VMLIFT" snapshot list --store s --json | jq -r '.Snapshots[0].SnapshotId')
+# shellcheck disable=SC2016
+serve store=s "snapshot=$snapshot" -- 'nbdcopy "$uri" out.raw'
+same a.raw out.raw
+# shellcheck disable=SC2016
+serve store=s image=one-disk disk=1 -- 'qemu-img convert -f raw -O raw "$uri" out.raw'
+same a.raw out.raw
+
+refused nbd/config store=s
+refused nbd/config a.ova snapshot=x
+refused nbd/config a.ova disk=2
+refused InvalidAMIID.NotFound store=s image=absent
+refused snapshot/not-found store=s snapshot=snap-00000000000000000
+refused image/foreign none.qcow2
+gzip -k a.raw
+refused nbd/needs-seek a.raw.gz
+
+# A damaged block is an error to who reads it, never other bytes.
+python3 - <<'EOF'
+import glob
+pack = glob.glob("s/packs/*/*.pack")[0]
+with open(pack, "r+b") as f:
+    f.seek(64 + 64 + 1000)
+    byte = f.read(1)[0]
+    f.seek(64 + 64 + 1000)
+    f.write(bytes([byte ^ 4]))
+EOF
+# shellcheck disable=SC2016
+if serve store=s "snapshot=$snapshot" -- 'nbdcopy "$uri" out.raw' 2>damaged.txt; then
+    fail "a damaged block was served"
+fi
+grep -qF '[store/block-damaged]' damaged.txt || fail "damage not named: $(cat damaged.txt)"
