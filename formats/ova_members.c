@@ -383,6 +383,30 @@ static int missing_disk(struct ova *p, size_t i, struct vml_error *err)
     return 0;
 }
 
+/* What will be missing from what becomes of the machine: ISO images, the variables of its firmware.
+ */
+static void note_others(struct ova *p)
+{
+    char names[200] = "";
+    size_t used = 0, n = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const struct ova_member *m = &p->members[i];
+
+        if (m->disk != OVA_NONE || i == p->ovf || i == p->mf || has_suffix(m->name, ".cert") ||
+            strncmp(m->name, "._", 2) == 0)
+            continue;
+        if (used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s'%s'", n > 0 ? ", " : "",
+                                     m->name);
+        n++;
+    }
+    if (n > 0)
+        vml_note(&p->base.notes, "ova/other-files",
+                 "%zu of the files are none of the machine's disks, and are passed over: %s", n,
+                 names);
+}
+
 int ova_all_known(struct ova *p, struct vml_error *err)
 {
     if (p->cert != OVA_NONE && p->mf == OVA_NONE)
@@ -400,5 +424,6 @@ int ova_all_known(struct ova *p, struct vml_error *err)
         }
     }
     ova_note_manifest(p);
+    note_others(p);
     return 0;
 }

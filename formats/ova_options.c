@@ -106,6 +106,17 @@ static int choose_firmware(struct vml_machine *m, const struct vml_create *c, st
     return 0;
 }
 
+/* One of VMware's identifiers: "debian11_64Guest", "otherGuest64". */
+static bool is_os_type(const char *os)
+{
+    const char *end = strstr(os, "Guest");
+
+    return end != NULL && (end[5] == '\0' || strcmp(end + 5, "64") == 0) &&
+           strlen(os) < sizeof((struct vml_machine *)NULL)->os_type &&
+           strspn(os, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+               strlen(os);
+}
+
 static int choose_words(struct vml_machine *m, const struct vml_create *c, struct vml_error *err)
 {
     char buf[64];
@@ -116,8 +127,11 @@ static int choose_words(struct vml_machine *m, const struct vml_create *c, struc
     if (name != NULL)
         snprintf(m->name, sizeof m->name, "%s", name);
     os = vml_create_option(c, "os", NULL, buf);
-    if (os != NULL)
-        snprintf(m->os, sizeof m->os, "%s", os);
+    if (os == NULL)
+        return 0;
+    snprintf(m->os, sizeof m->os, "%s", os);
+    snprintf(m->os_type, sizeof m->os_type, "%s", is_os_type(os) ? os : "");
+    m->os_id = 0;
     return 0;
 }
 

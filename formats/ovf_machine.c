@@ -126,23 +126,34 @@ static void read_nics(const struct ovf_walk *w, struct vml_machine *m)
                  VML_NICS_MAX);
 }
 
+static void read_os(const struct ovf_walk *w, struct vml_machine *m)
+{
+    const xmlNode *os = ovf_section(w->system, NULL, "OperatingSystemSection");
+    const char *type = os != NULL ? ovf_xml_attr(os, "osType") : NULL;
+    const char *id = os != NULL ? ovf_xml_attr(os, "id") : NULL;
+    uint64_t n = id != NULL ? ovf_number_or(id, 0) : 0;
+
+    ovf_child_text(os, "Description", m->os, sizeof m->os);
+    if (m->os[0] == '\0' && type != NULL)
+        snprintf(m->os, sizeof m->os, "%s", type);
+    if (type != NULL && strlen(type) < sizeof m->os_type)
+        snprintf(m->os_type, sizeof m->os_type, "%s", type);
+    m->os_id = n <= 999 ? (unsigned)n : 0; /* CIM's list ends at 122 so far */
+}
+
 void ovf_read_machine(const struct ovf_walk *w)
 {
     struct vml_machine *m = &w->out->machine;
-    const xmlNode *os = ovf_section(w->system, NULL, "OperatingSystemSection");
     const xmlNode *cpus = find_resource(w, 3);
     const char *id = ovf_xml_attr(w->system, "id");
-    const char *type = os != NULL ? ovf_xml_attr(os, "osType") : NULL;
     uint64_t n;
 
     ovf_child_text(w->system, "Name", m->name, sizeof m->name);
     if (m->name[0] == '\0' && id != NULL)
         snprintf(m->name, sizeof m->name, "%s", id);
-    ovf_child_text(os, "Description", m->os, sizeof m->os);
-    if (m->os[0] == '\0' && type != NULL)
-        snprintf(m->os, sizeof m->os, "%s", type);
     n = cpus != NULL ? ovf_field_number(cpus, "VirtualQuantity", 0) : 0;
     m->cpus = n <= 4096 ? (unsigned)n : 0;
+    read_os(w, m);
     read_memory(w, m);
     read_virtualbox(w, m);
     read_vmware_config(w, m);

@@ -198,27 +198,21 @@ static void put_nics(FILE *f, const struct ovf_text *o)
     }
 }
 
-/* One of VMware's identifiers: "debian11_64Guest", "otherGuest64". */
-static bool is_os_type(const char *os)
+/* VMware goes by its identifier, and where there is none by CIM's number, which the schema wants.
+ * Without the number it is that of "other" (1) or of "other, 64-bit" (102). */
+static void put_os(FILE *f, const struct vml_machine *m)
 {
-    const char *end = strstr(os, "Guest");
+    const char *type = m->os_type[0] != '\0' ? m->os_type : m->os_id == 0 ? "otherGuest64" : NULL;
+    unsigned other = type != NULL && strstr(type, "64") == NULL ? 1 : 102;
 
-    return end != NULL && (end[5] == '\0' || strcmp(end + 5, "64") == 0) &&
-           strspn(os, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-               strlen(os);
-}
-
-/* VMware goes by the identifier.  CIM's number, which the schema wants, is that of "other" (1) or
- * of "other, 64-bit" (102). */
-static void put_os(FILE *f, const char *os)
-{
-    const char *type = is_os_type(os) ? os : "otherGuest64";
-
-    fprintf(f,
-            "    <OperatingSystemSection ovf:id=\"%d\" vmw:osType=\"%s\">\n"
-            "      <Info>The kind of installed guest operating system</Info>\n",
-            strstr(type, "64") != NULL ? 102 : 1, type);
-    put_element(f, "      ", "Description", os[0] != '\0' ? os : "Other (64-bit)");
+    fprintf(f, "    <OperatingSystemSection ovf:id=\"%u\"", m->os_id != 0 ? m->os_id : other);
+    if (type != NULL) {
+        fputs(" vmw:osType=\"", f);
+        put_escaped(f, type);
+        fputc('"', f);
+    }
+    fputs(">\n      <Info>The kind of installed guest operating system</Info>\n", f);
+    put_element(f, "      ", "Description", m->os[0] != '\0' ? m->os : "Other (64-bit)");
     fputs("    </OperatingSystemSection>\n", f);
 }
 
@@ -237,7 +231,7 @@ static void put_system(FILE *f, const struct ovf_text *o)
     put_escaped(f, o->id);
     fputs("\">\n    <Info>A virtual machine</Info>\n", f);
     put_element(f, "    ", "Name", name);
-    put_os(f, m->os);
+    put_os(f, m);
     fputs("    <VirtualHardwareSection>\n"
           "      <Info>Virtual hardware requirements</Info>\n"
           "      <System>\n"

@@ -16,6 +16,8 @@ enum vml_firmware { VML_FIRMWARE_UNKNOWN, VML_FIRMWARE_BIOS, VML_FIRMWARE_UEFI }
 /* What the description says of the machine; 0 or "" is "not said". */
 struct vml_machine {
     char name[128], os[128];
+    char os_type[40];  /* VMware's identifier of the guest: "debian11_64Guest" */
+    unsigned os_id;    /* CIM's number of it: 96 */
     char hardware[32]; /* the family it was made for: "vmx-13", "virtualbox-2.2" */
     unsigned cpus;
     uint64_t memory; /* bytes */

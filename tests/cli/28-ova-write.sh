@@ -50,6 +50,7 @@ good() {
     [ "$(wc -l <sums)" = $((disks + 1)) ] || fail "manifest: $(cat "out/$base.mf")"
     (cd out && sha256sum -c --quiet ../sums)
     ! optional xmllint || xmllint --noout "out/$base.ovf"
+    run "$VMLIFT" check "$ova"
     stored "$ova" | sed 1,2d >places
     while read -r name off size; do
         n=$((n + 1))
@@ -233,6 +234,101 @@ expect 4 convert/repack "$VMLIFT" convert --repack in.ova no.ova
 if [ -e no.ova ] || [ -e no.vmdk ]; then
     fail "refused, and yet there is an output"
 fi
+
+# All that is known of a machine is there again; a disk without a file stays without one, and of what
+# is passed over there is a word.
+rm -rf parts
+mkdir parts
+qemu-img convert -f raw -O vmdk -o subformat=streamOptimized 1.raw parts/one.vmdk
+echo variables >parts/vm.nvram
+cat >parts/vm.ovf <<'OVF'
+<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:vmw="http://www.vmware.com/schema/ovf"
+ xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData">
+  <References>
+    <File ovf:id="f1" ovf:href="one.vmdk"/>
+    <File ovf:id="f2" ovf:href="vm.nvram"/>
+  </References>
+  <DiskSection><Info/>
+    <Disk ovf:diskId="d1" ovf:capacity="3" ovf:capacityAllocationUnits="byte * 2^30"/>
+    <Disk ovf:diskId="d2" ovf:fileRef="f1" ovf:capacity="2162688"/>
+  </DiskSection>
+  <NetworkSection><Info/><Network ovf:name="Prod"/></NetworkSection>
+  <VirtualSystem ovf:id="vm"><Info/><Name>a VM</Name>
+    <OperatingSystemSection ovf:id="96" vmw:osType="debian11_64Guest"><Info/>
+      <Description>Debian GNU/Linux 11 (64-bit)</Description></OperatingSystemSection>
+    <VirtualHardwareSection><Info/>
+      <System><vssd:VirtualSystemType>vmx-15</vssd:VirtualSystemType></System>
+      <Item><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType>
+        <rasd:VirtualQuantity>6</rasd:VirtualQuantity></Item>
+      <Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>
+        <rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType>
+        <rasd:VirtualQuantity>1536</rasd:VirtualQuantity></Item>
+      <Item><rasd:Address>0</rasd:Address><rasd:InstanceID>3</rasd:InstanceID>
+        <rasd:ResourceSubType>VirtualSCSI</rasd:ResourceSubType>
+        <rasd:ResourceType>6</rasd:ResourceType></Item>
+      <Item><rasd:Address>0</rasd:Address><rasd:InstanceID>4</rasd:InstanceID>
+        <rasd:ResourceSubType>vmware.nvme.controller</rasd:ResourceSubType>
+        <rasd:ResourceType>20</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>0</rasd:AddressOnParent>
+        <rasd:HostResource>ovf:/disk/d1</rasd:HostResource><rasd:InstanceID>5</rasd:InstanceID>
+        <rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>0</rasd:AddressOnParent>
+        <rasd:HostResource>ovf:/disk/d2</rasd:HostResource><rasd:InstanceID>6</rasd:InstanceID>
+        <rasd:Parent>4</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>7</rasd:AddressOnParent>
+        <rasd:Connection>Prod</rasd:Connection><rasd:InstanceID>7</rasd:InstanceID>
+        <rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType>
+        <rasd:ResourceType>10</rasd:ResourceType></Item>
+      <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
+      <vmw:Config ovf:required="false" vmw:key="bootOptions.efiSecureBootEnabled" vmw:value="true"/>
+    </VirtualHardwareSection>
+  </VirtualSystem>
+</Envelope>
+OVF
+tar -cf in.ova -C parts vm.ovf one.vmdk vm.nvram
+
+# facts OVA: what info tells, but for what is another file.
+facts() {
+    "$VMLIFT" info --json "$1" 2>/dev/null |
+        jq -cS '[.machine, (.disks | map([.virtual_size, .controller, .data_size]))]'
+}
+facts in.ova >want.json
+for how in file pipe; do
+    rm -f again.ova
+    if [ $how = file ]; then
+        run "$VMLIFT" convert --repack in.ova again.ova 2>notes
+    else
+        run "$VMLIFT" convert - again.ova < <(cat in.ova) 2>notes
+    fi
+    grep -q "'vm.nvram'.*\[ova/other-files\]" notes || fail "$how: no word of vm.nvram: $(cat notes)"
+    printf '%s\n' again.ovf again.mf again-disk2.vmdk >want
+    tar -tf again.ova >got
+    same want got
+    facts again.ova >got.json
+    same want.json got.json
+    tar -xOf again.ova again.ovf >text.ovf
+    for text in '>vmx-15<' '"debian11_64Guest"' 'ovf:id="96"' '>Debian GNU/Linux 11 (64-bit)<' \
+        '>VirtualSCSI<' '>vmware.nvme.controller<' '>VmxNet3<' 'ovf:name="Prod"' \
+        'ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1" ovf:format'; do
+        grep -qF "$text" text.ovf || fail "$how: no $text in $(cat text.ovf)"
+    done
+    tar -xOf again.ova again-disk2.vmdk >again.vmdk
+    run qemu-img compare -q -f raw -F vmdk 1.raw again.vmdk
+done
+# A lone format has no such word: there it is a disk of zeroes.
+run "$VMLIFT" convert --disk 1 again.ova empty.raw
+[ "$(stat -c '%s %b' empty.raw)" = '3221225472 0' ] || fail "empty.raw: $(stat -c '%s %b' empty.raw)"
+# What VMware has not is replaced, and a note says so.
+sed 's/vmx-15/virtualbox-2.2/; s/VmxNet3/virtio/; s/VirtualSCSI/virtio-scsi/' parts/vm.ovf >parts/box.ovf
+tar -cf in.ova -C parts box.ovf one.vmdk
+run "$VMLIFT" convert in.ova box.ova 2>notes
+for slug in ova/hardware ova/network-model ova/controller; do
+    grep -qF "[$slug]" notes || fail "no $slug: $(cat notes)"
+done
+tar -xOf box.ova box.ovf | grep -q '>vmx-13<' || fail "secure boot and nvme need vmx-13"
 
 # --- out of the store ------------------------------------------------------------------------------------
 
