@@ -28,6 +28,7 @@ static int deflate_isal(struct codec_local *local, const void *in, size_t len, v
         return vml_fail_nomem(err);
     s = local->isal;
     isal_deflate_stateless_init(s);
+    s->hist_bits = 0; /* how far back matches may lie: init leaves what the memory held before */
     s->gzip_flag = IGZIP_ZLIB;
     s->level = 1;
     s->level_buf = local->isal_level;
