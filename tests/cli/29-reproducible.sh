@@ -48,6 +48,10 @@ raw
 vmdk subformat=streamOptimized
 vmdk subformat=streamOptimized,level=6
 vmdk subformat=monolithicSparse
+vmdk subformat=monolithicFlat
+vmdk subformat=twoGbMaxExtentSparse
+vmdk subformat=twoGbMaxExtentFlat
+vmdk subformat=vmfs
 vhd subformat=dynamic
 vhd subformat=fixed
 ova
