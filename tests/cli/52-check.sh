@@ -160,7 +160,7 @@ faults bad.vmdk vmdk/text-mode
 # A child, or a piece, has no damage.
 qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentSparse split.vmdk 1M
 clean split-s001.vmdk
-expect 4 vmdk/subformat "$VMLIFT" check split.vmdk
+clean split.vmdk
 
 # --- OVA -------------------------------------------------------------------------------------------
 
