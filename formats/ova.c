@@ -431,6 +431,7 @@ static const struct vml_package_ops ova_ops = {
     .next = ova_next,
     .verify = ova_verify,
     .close = ova_close,
+    .facts = ova_facts,
     .create = ova_create,
     .add = ova_add,
     .finish = ova_finish,

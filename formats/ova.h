@@ -108,6 +108,9 @@ struct ova_member *ova_find_member(const struct ova *p, const char *name);
 
 int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 int ovf_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
+/* ova_facts.c */
+int ova_facts(struct vml_input *in, struct vml_facts *f, struct vml_error *err);
+int ovf_facts(struct vml_input *in, struct vml_facts *f, struct vml_error *err);
 
 /* --- writing -------------------------------------------------------------------------------- */
 

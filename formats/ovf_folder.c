@@ -223,6 +223,7 @@ static const struct vml_package_ops ovf_ops = {
     .next = ova_next,
     .verify = ova_verify,
     .close = ova_close,
+    .facts = ovf_facts,
 };
 
 static const struct vml_subformat subformats[] = {

@@ -352,4 +352,5 @@ const struct vml_format vml_format_vhd = {
     .open = vhd_open,
     .create = vml_vhd_create,
     .check = vml_vhd_check,
+    .facts = vml_vhd_facts,
 };

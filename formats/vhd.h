@@ -101,6 +101,9 @@ int vhd_read_header(struct vml_input *in, struct vhd_file *f, uint8_t p[VHD_HEAD
                     struct vml_error *err);
 int vhd_check_header(const struct vhd_file *f, struct vml_error *err);
 
+/* vhd_facts.c */
+int vml_vhd_facts(struct vml_input *in, struct vml_disk_facts *f, struct vml_error *err);
+
 /* vhd_check.c */
 int vml_vhd_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 

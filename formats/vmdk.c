@@ -16,6 +16,7 @@
  * vmdk_header.c  header and footer        vmdk_sparse.c        reading by the tables
  * vmdk_desc*.c   descriptor               vmdk_stream.c        reading markers from a pipe
  * vmdk_grain.c   markers, inflate         vmdk_extents.c       reading the files of a descriptor
+ * vmdk_check.c, vmdk_facts.c: what is wrong, how it was written
  * vmdk_write_*.c writing                  vmdk_cowd.c, vmdk_sesparse.c, vmdk_delta.c
  *                                                              reading ESX's redo logs */
 #include "vmdk.h"
@@ -133,4 +134,5 @@ const struct vml_format vml_format_vmdk = {
     .open = vmdk_open,
     .create = vmdk_create,
     .check = vmdk_check,
+    .facts = vmdk_facts,
 };

@@ -65,6 +65,7 @@ struct vmdk_piece {
 };
 struct vmdk_desc {
     char create_type[32]; /* printable */
+    char adapter[24];     /* ddb.adapterType, printable */
     char cid[9];          /* eight hexadecimal digits */
     char parent_cid[9];   /* or "" when it is not said */
     char *hint;           /* parentFileNameHint, no control characters; NULL when there is none */
@@ -183,6 +184,8 @@ int vmdk_sparse_put(struct vmdk_sparse *s, uint64_t off, const uint8_t *data, si
                     const uint8_t *map, struct vml_error *err);
 int vmdk_sparse_end(struct vmdk_sparse *s, struct vml_error *err); /* and then commit */
 
+/* vmdk_facts.c */
+int vmdk_facts(struct vml_input *in, struct vml_disk_facts *f, struct vml_error *err);
 /* vmdk_check.c */
 int vmdk_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 

@@ -164,6 +164,8 @@ static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span key, st
 
     if (value.len > 0 && value.p[0] == '"')
         value = span_word(&value);
+    if (span_is(key, "ddb.adapterType")) /* of no use to a reader: it may be there twice */
+        span_show(d->adapter, sizeof d->adapter, value);
     while (k < N_KEYS && !span_is(key, keys[k]))
         k++;
     if (k == N_KEYS)

@@ -17,13 +17,14 @@ declare -A below=(
     [src/base]="base endian"
     [src/io]="base endian io"
     [src/codec]="base endian codec certificate"
-    [formats]="base endian io codec certificate image copy package"
+    [formats]="base endian io codec certificate image copy package facts"
     [src/core]="base endian io codec image copy package"
     [src/catalog]="base catalog/"
     [src/store]="base endian io codec image copy store key catalog/ codec/"
     [src/guest]="base endian io image guest"
+    [src/target]="base io image package facts target"
     [src/ami]="base endian io codec image copy package store key guest ami catalog/"
-    [src/cli]="base io codec image copy package store key guest ami"
+    [src/cli]="base io codec image copy package facts store key guest target ami"
     [src/nbd]="base io image copy package store key guest ami"
 )
 
@@ -110,6 +111,7 @@ plant src/core/x.c '#include "../../formats/vhd.h"'
 plant src/catalog/x.c '#include "vmlift/store.h"'
 plant src/store/x.c '#include "vmlift/ami.h"'
 plant src/guest/x.c '#include "vmlift/store.h"'
+plant src/target/x.c '#include "vmlift/store.h"'
 plant src/ami/x.c '#include "store/heap.h"'
 plant src/cli/x.c '#include "catalog/db.h"'
 plant src/new/x.c '#include "vmlift/base.h"'

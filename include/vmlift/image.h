@@ -166,6 +166,7 @@ enum vml_level { VML_NOTE, VML_WARNING, VML_FAULT };
 typedef void vml_finding(void *arg, enum vml_level level, const char *slug, const char *text);
 
 struct vml_package_ops; /* package.h */
+struct vml_disk_facts;  /* facts.h */
 struct vml_format {
     const char *name, *summary;
     const char *suffixes;                   /* "vhd vpc": chooses an output's format by its name */
@@ -185,6 +186,9 @@ struct vml_format {
      * seek and stays the caller's, and tells each fault, not only the first.  -1 only when it could
      * not look.  NULL: there is nothing but bytes. */
     int (*check)(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
+    /* How `in`, which can seek and stays the caller's, was written: all from `format` on in *f,
+     * whose fields are zero before.  NULL for packages, and where there is nothing but a size. */
+    int (*facts)(struct vml_input *in, struct vml_disk_facts *f, struct vml_error *err);
 };
 
 /* formats/table.c: NULL-terminated, the one list.  Core never names it: it takes a table. */

@@ -75,6 +75,7 @@ struct vml_package_writer {
     const char *disk_format, *disk_subformat, *disk_options;
     struct vml_notes notes; /* what the machine has and the format has not */
 };
+struct vml_facts; /* facts.h */
 struct vml_package_ops {
     /* Reads the description: machine and disks.  Takes `in` over when it succeeds.  Of `how` vm and
      * look are the format's. */
@@ -92,6 +93,10 @@ struct vml_package_ops {
      * VML_EDATA manifest/mismatch, manifest/syntax, manifest/missing-member. */
     int (*verify)(struct vml_package_reader *p, struct vml_error *err);
     void (*close)(struct vml_package_reader *p);
+    /* How `in`, which can seek and stays the caller's, was written: package and disks, in the order
+     * of `open`, each but for what is in the disk's own file.  A package that is damaged has as
+     * many facts as can be told. */
+    int (*facts)(struct vml_input *in, struct vml_facts *f, struct vml_error *err);
 
     /* A package of exactly n disks.  Takes `o` over when it succeeds. */
     int (*create)(struct vml_package_writer **out, struct vml_output *o,
