@@ -14,7 +14,7 @@ static const struct verb verbs[] = {
     { "info", cmd_info, "say what an image is and holds" },
     { "map", cmd_map, "say which bytes of a disk are stored, and where" },
     { "hash", cmd_hash, "print the digest of a disk's bytes" },
-    { "check", cmd_check, "look for damage, and tell all of it" },
+    { "check", cmd_check, "look for damage, and ask what a target would say" },
     { "compare", cmd_compare, "tell whether two images hold the same disks" },
     { "import", cmd_import, "register an image in the local registry as an AMI" },
     { "export", cmd_export, "write an AMI or a snapshot to a file" },
