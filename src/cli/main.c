@@ -152,6 +152,7 @@ int main(int argc, char **argv)
     struct vml_error err = { 0 };
 
     fill_streams();
+    out_start();
     catch_signals();
     allow_files();
     int rc = set_clock(&err);

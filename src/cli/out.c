@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,48 +36,93 @@ static bool is_unsafe(uint32_t c)
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
 }
 
+/* Memory was missing for a line, or for some JSON: those who end the output tell. */
+static atomic_bool line_lost, json_lost;
+
+static void *json_alloc(size_t n)
+{
+    void *p = malloc(n);
+
+    if (p == NULL)
+        atomic_store(&json_lost, true); /* json_object_set_new and its like say it to nobody */
+    return p;
+}
+
+void out_start(void)
+{
+    json_set_alloc_funcs(json_alloc, free);
+}
+
+#define ESCAPED 8 /* "\u2028" for three bytes, "\xNN" for one; and a NUL */
+
+/* The next character, or byte that is none, as it may be shown; how many bytes it was. */
+static size_t escape_one(char out[ESCAPED], const char *text, size_t left)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    uint32_t code = 0;
+    size_t n = utf8_decode(p, left, &code);
+
+    if (n > 0 && !is_unsafe(code))
+        snprintf(out, ESCAPED, "%.*s", (int)n, text);
+    else if (n > 1)
+        snprintf(out, ESCAPED, "\\u%04" PRIx32, code);
+    else
+        snprintf(out, ESCAPED, "\\x%02x", p[0]);
+    return n > 1 ? n : 1;
+}
+
 /* text with everything unsafe as \xNN or \uNNNN; NULL without memory. */
 static char *escape(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
     size_t left = strlen(text);
-    char *out = malloc(left * 6 + 1), *to = out; /* "\u2028" for three bytes, "\xNN" for one */
+    char *out = malloc(left * (ESCAPED - 1) + 1), *to = out;
 
     if (out == NULL)
         return NULL;
+    *to = '\0';
     while (left > 0) {
-        uint32_t code = 0;
-        size_t n = utf8_decode(p, left, &code);
-        if (n > 0 && !is_unsafe(code)) {
-            memcpy(to, p, n);
-            to += n;
-        } else if (n > 1) {
-            to += sprintf(to, "\\u%04" PRIx32, code);
-        } else {
-            to += sprintf(to, "\\x%02x", p[0]);
-            n = 1;
-        }
-        p += n;
+        size_t n = escape_one(to, text, left);
+
+        to += strlen(to);
+        text += n;
         left -= n;
     }
-    *to = '\0';
     return out;
 }
 
+static void print_escaped(FILE *f, const char *text)
+{
+    size_t left = strlen(text);
+
+    while (left > 0) {
+        char shown[ESCAPED];
+        size_t n = escape_one(shown, text, left);
+
+        fputs(shown, f);
+        text += n;
+        left -= n;
+    }
+}
+
+/* Without memory it says what it has room for, which every error is. */
 void out_line(FILE *f, const char *fmt, ...)
 {
     VML_AUTO(vml_freep) char *text = NULL;
-    VML_AUTO(vml_freep) char *safe = NULL;
+    char room[1024];
     va_list ap;
 
     va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
-    va_end(ap);
-    if (n < 0)
+    if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
-    else
-        safe = escape(text);
-    fprintf(f, "%s\n", safe != NULL ? safe : "out of memory");
+    va_end(ap);
+    if (text == NULL) {
+        va_start(ap, fmt);
+        if (vsnprintf(room, sizeof room, fmt, ap) >= (int)sizeof room)
+            atomic_store(&line_lost, true);
+        va_end(ap);
+    }
+    print_escaped(f, text != NULL ? text : room);
+    fputc('\n', f);
 }
 
 void out_error(const struct cli *cli, const struct vml_error *err)
@@ -117,8 +163,10 @@ const char *out_ec2_time(char buf[32], int64_t seconds)
 
 static int dump(json_t *v, size_t flags, struct vml_error *err)
 {
-    if (v == NULL)
+    if (v == NULL || atomic_load(&json_lost)) {
+        json_decref(v);
         return vml_fail_nomem(err);
+    }
     /* All ASCII: what would disturb a terminal is then escaped by JSON's own rules. */
     int rc = json_dumpf(v, stdout, flags | JSON_ENSURE_ASCII);
     json_decref(v);
@@ -173,6 +221,8 @@ void json_freep(json_t **v)
 
 int out_flush(struct vml_error *err)
 {
+    if (atomic_load(&line_lost))
+        return vml_fail_nomem(err);
     if (fflush(stdout) != 0)
         return vml_fail_errno(err, "standard output");
     if (ferror(stdout))

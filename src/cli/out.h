@@ -7,6 +7,8 @@
 
 #include "cli.h"
 
+/* Before anything else here: from then on jansson's failures to get memory are noticed. */
+void out_start(void);
 /* One line, and the only way to a terminal: file names, OVF texts and tags may hold anything, so
  * control characters, bytes that are no UTF-8 and marks that turn the writing direction are shown
  * escaped. */
@@ -32,7 +34,8 @@ json_t *json_error(const struct vml_error *err);
 void json_add_notes(json_t *array, const struct vml_notes *notes);
 void json_freep(json_t **v);
 
-/* Everything printed so far has reached standard output. */
+/* Everything printed so far has reached standard output, and nothing was left out of it for want of
+ * memory. */
 int out_flush(struct vml_error *err);
 
 #endif
