@@ -64,7 +64,17 @@ static int check_tags(const char *text, const char *end, struct vml_error *err)
 struct guard {
     size_t nodes;
     int dtd, limit; /* the lines where they were met; 0: they were not */
+    bool no_memory;
 };
+
+/* libxml2 tells a lack of memory like a fault of the text, at times without the parser that had it
+ * (and then on standard error), and goes on with a tree that lacks something. */
+static void on_error(void *ctx, xmlError *e)
+{
+    struct guard *g = ctx;
+
+    g->no_memory = g->no_memory || e->code == XML_ERR_NO_MEMORY;
+}
 
 static int line_in(const xmlParserCtxt *c)
 {
@@ -107,13 +117,12 @@ static int syntax(const xmlParserCtxt *c, struct vml_error *err)
                     (int)strcspn(why, "\n"), why);
 }
 
-static int parse(xmlDoc **out, xmlParserCtxt *c, const char *text, size_t len,
+static int parse(xmlDoc **out, xmlParserCtxt *c, struct guard *g, const char *text, size_t len,
                  struct vml_error *err)
 {
-    struct guard g = { 0 };
     xmlDoc *doc;
 
-    c->_private = &g;
+    c->_private = g;
     c->sax->internalSubset = on_dtd;
     c->sax->startElementNs = on_start;
     c->sax->comment = NULL;
@@ -122,17 +131,19 @@ static int parse(xmlDoc **out, xmlParserCtxt *c, const char *text, size_t len,
                             XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                 XML_PARSE_NOCDATA | XML_PARSE_IGNORE_ENC | XML_PARSE_BIG_LINES);
     c->_private = NULL;
-    if (doc != NULL && g.dtd == 0 && g.limit == 0) {
+    if (doc != NULL && g->dtd == 0 && g->limit == 0 && !g->no_memory) {
         *out = doc;
         return 0;
     }
     xmlFreeDoc(doc);
-    if (g.dtd != 0)
+    if (g->no_memory)
+        return vml_fail_nomem(err);
+    if (g->dtd != 0)
         return vml_fail(err, VML_EDATA, "xml/dtd",
-                        "XML line %d: a DOCTYPE, which a description never needs", g.dtd);
-    if (g.limit != 0)
+                        "XML line %d: a DOCTYPE, which a description never needs", g->dtd);
+    if (g->limit != 0)
         return vml_fail(err, VML_EDATA, "xml/limit",
-                        "XML line %d: more than %d levels or %d elements and attributes", g.limit,
+                        "XML line %d: more than %d levels or %d elements and attributes", g->limit,
                         DEPTH_MAX, NODES_MAX);
     return syntax(c, err);
 }
@@ -140,6 +151,10 @@ static int parse(xmlDoc **out, xmlParserCtxt *c, const char *text, size_t len,
 int ovf_xml_load(xmlDoc **out, const char *text, size_t len, struct vml_error *err)
 {
     const char *nul = memchr(text, '\0', len);
+    /* the thread's own; who uses the library may have set them */
+    xmlStructuredErrorFunc handler = xmlStructuredError;
+    void *context = xmlStructuredErrorContext;
+    struct guard g = { 0 };
     xmlParserCtxt *c;
     int rc;
 
@@ -150,11 +165,11 @@ int ovf_xml_load(xmlDoc **out, const char *text, size_t len, struct vml_error *e
                         line_of(text, nul));
     if (check_tags(text, text + len, err) < 0)
         return -1;
+    xmlSetStructuredErrorFunc(&g, on_error);
     c = xmlNewParserCtxt();
-    if (c == NULL)
-        return vml_fail_nomem(err);
-    rc = parse(out, c, text, len, err);
+    rc = c != NULL ? parse(out, c, &g, text, len, err) : vml_fail_nomem(err);
     xmlFreeParserCtxt(c);
+    xmlSetStructuredErrorFunc(context, handler);
     return rc;
 }
 
