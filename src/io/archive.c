@@ -8,6 +8,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@ struct member {
 struct vml_archive {
     struct vml_input *in;
     struct archive *tar;
+    struct archive_entry *entry; /* libarchive's own may be NULL without memory, which it forgets */
     uint8_t *buffer;
     bool ended;              /* the input gave its last byte */
     struct vml_error failed; /* what a callback met; libarchive has no place for it */
@@ -85,6 +87,8 @@ static int tar_failed(struct vml_archive *a, struct vml_error *err)
         return vml_fail(err, VML_EDATA, "input/truncated",
                         "the tar ends in the middle of a member: at offset %llu",
                         (unsigned long long)a->pos);
+    if (archive_errno(a->tar) == ENOMEM)
+        return vml_fail_nomem(err);
     return vml_fail(err, VML_EDATA, "ova/container", "not a tar that can be read: %s",
                     why != NULL ? why : "no reason given");
 }
@@ -178,8 +182,9 @@ static int next_entry(struct vml_archive *a, struct archive_entry **e, const cha
     bool skip = true;
 
     while (skip) {
-        int rc = archive_read_next_header(a->tar, e);
+        int rc = archive_read_next_header2(a->tar, a->entry);
 
+        *e = a->entry;
         /* The warning is about names (UTF-8 in a pax header) that the locale has no characters for;
          * their bytes are there all the same. */
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN && rc != ARCHIVE_EOF)
@@ -237,16 +242,21 @@ int vml_archive_open(struct vml_archive **out, struct vml_input *in, struct vml_
     VML_AUTO(vml_archive_freep) struct vml_archive *a = calloc(1, sizeof *a);
 
     if (a == NULL || (a->buffer = malloc(BUFFER_SIZE)) == NULL ||
-        (a->tar = archive_read_new()) == NULL)
+        (a->entry = archive_entry_new()) == NULL || (a->tar = archive_read_new()) == NULL)
         return vml_fail_nomem(err);
     a->in = in;
-    archive_read_support_format_tar(a->tar);
     archive_read_set_read_callback(a->tar, on_read);
     if (vml_input_can_seek(in))
         archive_read_set_skip_callback(a->tar, on_skip);
-    archive_read_set_callback_data(a->tar, a);
-    if (archive_read_open1(a->tar) != ARCHIVE_OK)
+    if (archive_read_support_format_tar(a->tar) != ARCHIVE_OK ||
+        archive_read_set_callback_data(a->tar, a) != ARCHIVE_OK)
+        return vml_fail_nomem(err); /* all that these can lack */
+    if (archive_read_open1(a->tar) != ARCHIVE_OK) {
+        /* It gives a reason for all else. */
+        if (a->failed.code == VML_OK && archive_error_string(a->tar) == NULL)
+            return vml_fail_nomem(err);
         return tar_failed(a, err);
+    }
     if (vml_input_can_seek(in)) {
         if (list_members(a, err) < 0)
             return -1;
@@ -338,6 +348,7 @@ void vml_archive_free(struct vml_archive *a)
     free(a->list);
     if (a->tar != NULL)
         archive_read_free(a->tar);
+    archive_entry_free(a->entry);
     free(a->buffer);
     free(a);
 }

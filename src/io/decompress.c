@@ -11,6 +11,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -29,7 +30,8 @@ struct unpack {
     bool inflating, between; /* z is there; the last member is complete */
     /* the others: */
     struct archive *archive;
-    const uint8_t *block; /* what libarchive gave and nobody took */
+    struct archive_entry *entry; /* libarchive's own may be NULL without memory, which it forgets */
+    const uint8_t *block;        /* what libarchive gave and nobody took */
     size_t block_len;
 };
 
@@ -123,6 +125,8 @@ static int archive_failed(const struct unpack *u, struct vml_error *err)
         *err = u->failed;
         return -1;
     }
+    if (archive_errno(u->archive) == ENOMEM)
+        return vml_fail_nomem(err);
     return u->ended ? truncated(u, err) : damaged(u, why != NULL ? why : "no reason given", err);
 }
 
@@ -134,29 +138,34 @@ static int nested(struct vml_error *err)
 
 static int archive_open(struct unpack *u, struct vml_error *err)
 {
-    struct archive_entry *e;
     int rc;
 
     u->archive = archive_read_new();
-    if (u->archive == NULL)
+    u->entry = archive_entry_new();
+    if (u->archive == NULL || u->entry == NULL)
         return vml_fail_nomem(err);
     if (strcmp(u->kind, "xz") == 0)
-        archive_read_support_filter_xz(u->archive);
+        rc = archive_read_support_filter_xz(u->archive);
     else if (strcmp(u->kind, "zstd") == 0)
-        archive_read_support_filter_zstd(u->archive);
+        rc = archive_read_support_filter_zstd(u->archive);
     else
-        archive_read_support_filter_bzip2(u->archive);
-    archive_read_support_format_raw(u->archive);
-    archive_read_support_format_empty(u->archive);
+        rc = archive_read_support_filter_bzip2(u->archive);
     archive_read_set_read_callback(u->archive, on_read);
-    archive_read_set_callback_data(u->archive, u);
-    if (archive_read_open1(u->archive) != ARCHIVE_OK)
+    if (rc < ARCHIVE_WARN || archive_read_support_format_raw(u->archive) != ARCHIVE_OK ||
+        archive_read_support_format_empty(u->archive) != ARCHIVE_OK ||
+        archive_read_set_callback_data(u->archive, u) != ARCHIVE_OK)
+        return vml_fail_nomem(err); /* all that these can lack */
+    if (archive_read_open1(u->archive) != ARCHIVE_OK) {
+        /* It gives a reason for all else. */
+        if (u->failed.code == VML_OK && archive_error_string(u->archive) == NULL)
+            return vml_fail_nomem(err);
         return archive_failed(u, err);
+    }
     if (archive_filter_count(u->archive) < 2) /* it counts the input as one; too short to tell */
         return truncated(u, err);
     if (archive_filter_count(u->archive) > 2)
         return nested(err);
-    rc = archive_read_next_header(u->archive, &e);
+    rc = archive_read_next_header2(u->archive, u->entry);
     return rc == ARCHIVE_OK || rc == ARCHIVE_EOF ? 0 : archive_failed(u, err);
 }
 
@@ -222,6 +231,7 @@ static void unpack_free(void *arg)
         inflateEnd(&u->z);
     if (u->archive != NULL)
         archive_read_free(u->archive);
+    archive_entry_free(u->entry);
     vml_input_free(u->of);
     free(u->buffer);
     free(u);
