@@ -446,13 +446,21 @@ static int sync_folder(const struct vml_output *o, struct vml_error *err)
 
 static int commit_alone(struct vml_output *o, struct vml_error *err)
 {
+    bool replaced = false;
+
     if (link_free(o, output_base(o)) < 0) {
         if (errno != EEXIST)
             return vml_fail_errno(err, "%s", o->name);
         if ((o->force ? take_name_over(o, err) : exists(o, err)) < 0)
             return -1;
+        replaced = true;
     }
-    return sync_folder(o, err);
+    if (sync_folder(o, err) == 0)
+        return 0;
+    /* After a failure there is no output, but for one whose predecessor cannot be brought back. */
+    if (!replaced)
+        (void)unlinkat(o->dir, output_base(o), 0);
+    return -1;
 }
 
 /* What o replaces gets out of the way, to be brought back or removed. */
