@@ -92,6 +92,25 @@ void vml_db_set_wait(struct vml_db *db, unsigned ms)
 
 /* --- errors --------------------------------------------------------------------------------- */
 
+/* What the system said last of the database's file or its WAL; sqlite3_system_errno is not told of
+ * what fails in a commit. */
+static int file_errno(struct vml_db *db)
+{
+    static const int files[] = { SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER };
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        sqlite3_file *f = NULL;
+        int number = 0;
+
+        if (sqlite3_file_control(db->sqlite, "main", files[i], &f) == SQLITE_OK && f != NULL &&
+            f->pMethods != NULL &&
+            f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK &&
+            number != 0)
+            return number;
+    }
+    return 0;
+}
+
 static int db_fail(struct vml_db *db, struct vml_error *err)
 {
     int rc = sqlite3_extended_errcode(db->sqlite);
@@ -119,6 +138,11 @@ static int db_fail(struct vml_db *db, struct vml_error *err)
     case SQLITE_NOTADB:
         return vml_fail(err, VML_EDATA, "catalog/corrupt",
                         "catalog: %s; \"vmlift store rebuild\" makes it anew from the packs", text);
+    case SQLITE_IOERR: /* also a quota, or a full disk that only the sync met */
+        errno = file_errno(db);
+        if (errno != 0)
+            return vml_fail_errno(err, "catalog: %s", text);
+        /* fall through */
     default:
         return vml_fail(err, VML_EIO, "catalog/error", "catalog: %s", text);
     }
