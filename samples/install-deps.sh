@@ -15,7 +15,8 @@ packages="cmake ninja-build gcc pkg-config libarchive-dev zlib1g-dev libzstd-dev
 vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fdisk e2fsprogs"
 # libguestfs builds its appliance from an installed kernel.
 tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils
-    libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace gdisk mtools dosfstools jq g++ python3 sqlite3 time
+    libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
+    mtools dosfstools jq g++ python3 sqlite3 time
     clang-format clang-tidy shellcheck"
 case ${1-} in
 "") ;;

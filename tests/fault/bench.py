@@ -1,0 +1,211 @@
+"""The verbs that write, on small disks; and what must hold after one of them met a fault."""
+
+import os
+import shutil
+from dataclasses import dataclass
+
+from fault import (
+    Failure, Fault, Sources, check_error, check_export, check_files, check_next, check_space, check_verify, digest, files_of,
+    listed, make_disk, must, root, run, trace,
+)  # fmt: skip
+
+
+@dataclass
+class Verb:
+    """A command and what it does to a store: {} in its words are the case's folder."""
+
+    name: str
+    words: list
+    adds: dict  # image: disk
+    drops: tuple = ()  # images
+    deletes: tuple = ()  # disks, by the names of their images in the base
+    output: str = ""  # a file that it makes
+    keeps: str = ""  # what the output replaces
+    base: str = "base"
+
+
+class Bench:
+    """The sources, the stores that cases begin with, and the verbs."""
+
+    def __init__(self):
+        top = root()
+        self.sources = Sources()
+        self.disks = {}
+        for name, blocks in {
+            "alpha": [2, 3, 4, 0, 0, 5, 6, 0],
+            "beta": [2, 3, 8, 10, 12, 0, 0, 14],
+            "gamma": [3, 4, 0, 16, 17, 18],
+        }.items():
+            path = make_disk(os.path.join(top, name + ".raw"), blocks)
+            self.disks[name] = self.sources.add(path)
+        self.ova = os.path.join(top, "gamma.ova")
+        must("convert", self.disks["gamma"], self.ova)
+        self.sources.add(self.ova)
+        self.snapshots = {}
+        self.base = os.path.join(top, "base")
+        for name in ("alpha", "beta"):
+            must("import", "-f", "raw", self.disks[name], "--name", name, store=self.base)
+        for name, ids in listed(self.base)[0].items():
+            self.snapshots[name] = ids[0]
+        # beta's image is gone, its snapshot too: there is garbage
+        self.loose = os.path.join(top, "loose")
+        shutil.copytree(self.base, self.loose)
+        must("image", "deregister", "beta", store=self.loose)
+        self.garbage = os.path.join(top, "garbage")
+        shutil.copytree(self.loose, self.garbage)
+        must("snapshot", "delete", self.snapshots["beta"], store=self.garbage)
+        self.empty = os.path.join(top, "empty")
+        os.mkdir(self.empty)
+
+    def held(self, base):
+        """Images and snapshots (by name of the disk) that a base begins with."""
+        return {
+            "base": ({"alpha", "beta"}, {"alpha", "beta"}),
+            "loose": ({"alpha"}, {"alpha", "beta"}),
+            "garbage": ({"alpha"}, {"alpha"}),
+            "empty": (set(), set()),
+        }[base]
+
+    def verbs(self):
+        t = ["--threads", "1"]
+        raw, beta = self.disks, self.snapshots["beta"]
+        yield Verb("first import", ["import", self.ova, "--name", "gamma", *t], {"gamma": "gamma"}, base="empty")
+        yield Verb("import", ["import", self.ova, "--name", "gamma", *t], {"gamma": "gamma"})
+        yield Verb("second import", ["import", raw["alpha"], "-f", "raw", "--name", "again", *t], {"again": "alpha"})
+        yield Verb("store gc", ["store", "gc"], {}, base="garbage")
+        yield Verb("image deregister", ["image", "deregister", "beta"], {}, drops=("beta",))
+        yield Verb("snapshot delete", ["snapshot", "delete", beta], {}, deletes=("beta",), base="loose")
+        for form in ("raw", "vmdk", "vhd", "ova"):
+            out = "{}/out/disk." + form
+            yield Verb("convert to " + form, ["convert", self.ova, out, *t], {}, output=out)
+        yield Verb("export", ["export", "alpha", "{}/out/disk.vmdk", *t], {}, output="{}/out/disk.vmdk")
+        out = "{}/out/disk.raw"
+        yield Verb("export --force", ["export", "alpha", out, "--force", *t], {}, output=out, keeps=raw["beta"])
+
+
+    def rebuild(self):
+        return Verb("store rebuild", ["store", "rebuild"], {})
+
+
+class Case:
+    """A verb, one fault, and the call that it hits: in a folder `top` that has store/ and out/."""
+
+    def __init__(self, bench, verb, fault=None, call=("", "")):
+        self.bench, self.verb, self.call = bench, verb, call
+        self.fault = fault or Fault("calls", 0, "pass")
+        self.top = self.store = ""
+
+    def __str__(self):
+        return f"{self.verb.name}: {self.fault} ({' '.join(self.call)})"
+
+    def prepare(self, top):
+        self.top = top
+        self.store = os.path.join(top, "store")
+        os.makedirs(os.path.join(top, "out"))
+        shutil.copytree(os.path.join(root(), self.verb.base), self.store)
+        if self.verb.keeps:
+            shutil.copy(self.verb.keeps, self.output())
+
+    def words(self):
+        return [w.replace("{}", self.top) for w in self.verb.words]
+
+    def run(self):
+        return run(*self.words(), fault=self.fault, store=self.store)
+
+    def trace(self):
+        return trace(*self.words(), store=self.store)[0]
+
+    def output(self):
+        return self.verb.output.replace("{}", self.top)
+
+    def check(self, ran):
+        if ran.status == 0:
+            outcome = "done all the same"
+        elif ran.killed:
+            outcome = "killed"
+        else:
+            # SQLite keeps no cause of an open or unlink that fails; of what it opens it tries another way
+            # (and of the journal, which only the making of a catalog has)
+            said = not (
+                "catalog.db" in self.call[1]
+                and (self.call[0] in ("open", "unlink", "close") or self.call[1].endswith("-journal"))
+            )
+            check_error(ran, self.fault.error if said else 0)
+            outcome = "refused"
+            if ran.out:
+                raise Failure(f"I5: a result was printed: {ran.out.strip()}")
+        if self.fault.action in ("short", "eintr") and ran.status != 0:
+            raise Failure(f"it did not go on: {ran.err.strip()}")
+        if self.verb.output:
+            self.check_output(ran)
+        shown = self.check_store(ran)
+        if outcome == "refused" and shown == "after":
+            # The sync of a commit failed, and from then on the catalog could not be written: what was
+            # written before may be found by the next who opens it, all of it.
+            if not (self.fault.always and self.call[0] == "fdatasync" and self.call[1].endswith("-wal")):
+                raise Failure(f"I2: it was refused, and is there: {ran.err.strip()}")
+            outcome = "refused, yet done"
+        return outcome
+
+    def check_output(self, ran):
+        """I2: the output is there whole, or not there; I6."""
+        out, name = self.output(), os.path.basename(self.verb.output)
+        left = set(files_of(os.path.join(self.top, "out"))) - {name}
+        # --force makes the new file a name beside the old one's, and renames: a kill in between
+        # leaves it, and so does a disk where nothing can be removed either
+        if self.verb.keeps and (ran.killed or self.fault.always):
+            left = {f for f in left if not f.startswith("." + name)}
+        if left:
+            raise Failure(f"I2: left behind: {left}")
+        if os.path.exists(out):
+            source = self.bench.disks["gamma" if self.verb.words[0] == "convert" else "alpha"]
+            whole = run("compare", out, source).status == 0
+            old = self.verb.keeps and digest(out) == digest(self.verb.keeps)
+            # from then on every call fails, and so does removing it
+            stuck = self.fault.always and self.call[0] == "fsync"
+            if not (whole and (ran.status == 0 or ran.killed or stuck) or old and ran.status != 0):
+                raise Failure(f"I2: status {ran.status}, and {name} is there, whole: {whole}")
+        elif ran.status == 0 or self.verb.keeps:
+            raise Failure("I2: there is no output")
+
+    def check_store(self, ran):
+        verb, bench = self.verb, self.bench
+        images, snapshots = bench.held(verb.base)
+        before = (images, sorted(snapshots))
+        after = (
+            (images | set(verb.adds)) - set(verb.drops),
+            sorted([*(snapshots - set(verb.deletes)), *verb.adds.values()]),
+        )
+        if verb.base == "empty" and not os.path.exists(os.path.join(self.store, "format")):
+            if ran.status == 0:
+                raise Failure("I2: there is no store")
+            return self.check_after(set(), [], "before")
+        names, ids = listed(self.store)
+        disk_of = {v: k for k, v in bench.snapshots.items()}
+        for image, disk in verb.adds.items():
+            if image in names:
+                disk_of[names[image][0]] = disk
+        held = (set(names), sorted(disk_of.get(i, i) for i in ids))
+        if held == after and (before == after or ran.status == 0):
+            shown = "same"
+        elif held == after:
+            shown = "after"
+        elif held == before and ran.status != 0:
+            shown = "before"
+        else:
+            raise Failure(f"I2: status {ran.status} and the store shows {held}")
+        check_verify(self.store)
+        for i in ids:
+            check_export(self.store, i, bench.disks[disk_of[i]])
+        return self.check_after(names, [disk_of[i] for i in ids], shown)
+
+    def check_after(self, names, held, shown):
+        source = self.bench.disks["gamma"]
+        check_next(self.store, source)
+        check_space(self.store, [*(self.bench.disks[d] for d in held), source])
+        check_files(self.store)
+        check_verify(self.store)
+        for name, ids in listed(self.store)[0].items():
+            if name in self.bench.disks:
+                check_export(self.store, ids[0], self.bench.disks[name])
+        return shown

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Every write-side call of every verb that writes, failing, torn, short or killed at.
+
+Each case starts from a copy of the same small store, runs one command with one fault, and checks I1
+to I6.  The short form kills at every call and takes one other fault for each; the long form all."""
+
+import errno
+import os
+import shutil
+import threading
+
+from bench import Bench, Case
+from fault import LONG, Fault, Tally, root
+
+WRITES = {"write", "pwrite", "pwrite64", "writev", "pwritev", "pwritev64"}
+WAYS = [
+    ("fail", errno.EIO, False),
+    ("fail", errno.EIO, True),
+    ("fail", errno.ENOSPC, False),
+    ("fail", errno.ENOSPC, True),
+    ("fail", errno.EDQUOT, True),
+    ("short", 0, False),
+    ("short", 0, True),
+    ("tear", errno.EIO, False),
+    ("tear", errno.ENOSPC, True),
+    ("tearkill", 0, False),
+    ("eintr", errno.EINTR, False),
+]
+
+
+def in_folder(fn):
+    """fn(folder), of a folder for this thread that is removed then."""
+    top = os.path.join(root(), f"case.{threading.get_ident()}")
+    try:
+        return fn(top)
+    finally:
+        shutil.rmtree(top, True)
+
+
+def calls_of(bench, verb):
+    case = Case(bench, verb)
+
+    def one(top):
+        case.prepare(top)
+        return case.trace()
+
+    return in_folder(one)
+
+
+def run_case(case):
+    def one(top):
+        case.prepare(top)
+        return case.check(case.run())
+
+    return in_folder(one)
+
+
+def cases(bench, verb):
+    calls = calls_of(bench, verb)
+    turn = run_length = 0
+    for k, call in enumerate(calls, 1):
+        run_length = run_length + 1 if k > 1 and call == calls[k - 2] else 0
+        # the shared memory file is made anew by every command; runs are pages of one transaction
+        if not LONG and (call[1].endswith("-shm") or run_length > 2):
+            continue
+        yield Case(bench, verb, Fault("calls", k, "kill"), call)
+        ways = [w for w in WAYS if w[0] in ("fail", "eintr") or call[0] in WRITES]
+        if not LONG:
+            ways = [ways[turn % len(ways)]]
+            turn += 1
+        for action, error, always in ways:
+            if action == "eintr" and call[0] not in WRITES:
+                continue
+            yield Case(bench, verb, Fault("calls", k, action, error, always), call)
+
+
+def main():
+    tally = Tally("calls")
+    bench = Bench()
+    for verb in bench.verbs():
+        tally.each(list(cases(bench, verb)), run_case)
+        bench.sources.check()
+    tally.end()
+
+
+if __name__ == "__main__":
+    main()
