@@ -292,6 +292,17 @@ static int claim_head(const uint8_t *p, size_t have)
     return have >= VHD_FOOTER + 8 && memcmp(p + VHD_FOOTER, "cxsparse", 8) == 0 ? 60 : 0;
 }
 
+/* A footer that is whole but for its cookie: the sum comes out right with the cookie in its place.
+ */
+static bool lost_cookie(const uint8_t *p)
+{
+    uint8_t whole[VHD_FOOTER];
+
+    memcpy(whole, p, sizeof whole);
+    memcpy(whole, "conectix", 8);
+    return !has_cookie(p) && sum_is_right(whole);
+}
+
 int vml_vhd_probe(struct vml_input *in, struct vml_error *err)
 {
     uint8_t tail[VHD_FOOTER];
@@ -309,5 +320,7 @@ int vml_vhd_probe(struct vml_input *in, struct vml_error *err)
         return -1;
     if (off != UINT64_MAX)
         last = claim(tail);
+    else if (vml_input_size(in) >= VHD_FOOTER && lost_cookie(tail))
+        last = 60;
     return first > last ? first : last;
 }

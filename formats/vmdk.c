@@ -36,7 +36,7 @@ int vmdk_magic(enum vmdk_magic *magic, struct vml_input *in, struct vml_error *e
     *magic = VMDK_NOTHING;
     if (vml_input_peek(in, 4096, &p, &have, err) < 0)
         return -1;
-    if (have >= 4 && (memcmp(p, "KDMV", 4) == 0 || memcmp(p, "kdmv", 4) == 0))
+    if (vmdk_header_probe(p, have))
         *magic = VMDK_SPARSE;
     else if (have >= 8 && memcmp(p, "COWD", 4) == 0 && le32((const uint8_t *)p + 4) == 1)
         *magic = VMDK_COWD;

@@ -32,6 +32,9 @@ struct vmdk_header {
     uint64_t grains, tables; /* how many there are, from size and grain */
 };
 
+/* Is it one, if only one with a damaged magic?  That is then told, rather than its tables being
+ * copied as part of a raw disk. */
+bool vmdk_header_probe(const uint8_t *p, size_t len);
 /* Checks everything that needs no other part of the file. */
 int vmdk_header_parse(struct vmdk_header *h, const uint8_t p[VMDK_SECTOR], struct vml_error *err);
 /* The part that follows from the disk's size, for writing. */

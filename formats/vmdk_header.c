@@ -15,6 +15,13 @@
 enum { FLAGS_KNOWN_HIGH = 0x30000, GRAIN_MIN_SECTORS = 8, GRAIN_MAX_SECTORS = 2048 };
 static const uint8_t newlines[4] = { '\n', ' ', '\r', '\n' };
 
+bool vmdk_header_probe(const uint8_t *p, size_t len)
+{
+    return (len >= 4 && (memcmp(p, "KDMV", 4) == 0 || memcmp(p, "kdmv", 4) == 0)) ||
+           (len >= VMDK_SECTOR && memcmp(p + 73, newlines, sizeof newlines) == 0 &&
+            le32(p + 44) == VMDK_GTES && le32(p + 4) - 1 < 3);
+}
+
 static int parse_flags(struct vmdk_header *h, const uint8_t *p, struct vml_error *err)
 {
     h->version = le32(p + 4);

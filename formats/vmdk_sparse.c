@@ -23,6 +23,7 @@ enum {
     READS_PER_RUN =
         4096,           /* tables read to lengthen one run: 64 GiB of empty ones and their copies */
     DATA_PER_RUN = 128, /* grains merged into one run of data */
+    FOLLOWERS = 16,     /* markers that may stand between two grains */
 };
 
 struct page { /* of a grain directory */
@@ -102,27 +103,27 @@ static int read_table(struct sparse *s, uint8_t bytes[VMDK_GT_BYTES], uint64_t n
 }
 
 /* Both copies must agree, or there is no telling which one is right. */
-static int compare_copy(struct sparse *s, const struct table *t, uint32_t sector,
-                        struct vml_error *err)
+static int compare_copy(struct sparse *s, uint64_t number, const uint8_t table[VMDK_GT_BYTES],
+                        uint32_t sector, struct vml_error *err)
 {
     uint8_t copy[VMDK_GT_BYTES];
     uint32_t twin;
 
     if (!vmdk_has_rgd(&s->h))
         return 0;
-    if (directory_entry(s, &s->rgd, s->h.rgd_sector, t->number, &twin, err) < 0)
+    if (directory_entry(s, &s->rgd, s->h.rgd_sector, number, &twin, err) < 0)
         return -1;
     if (twin == sector)
         return 0;
     if (twin == 0)
         memset(copy, 0, sizeof copy);
-    else if (read_table(s, copy, t->number, twin, err) < 0)
+    else if (read_table(s, copy, number, twin, err) < 0)
         return -1;
-    if (memcmp(copy, t->bytes, sizeof copy) != 0)
+    if (memcmp(copy, table, sizeof copy) != 0)
         return vml_fail(
             err, VML_EDATA, "vmdk/gd-mismatch",
             "grain table %llu at sector %u differs from its redundant copy at sector %u",
-            (unsigned long long)t->number, sector, twin);
+            (unsigned long long)number, sector, twin);
     return 0;
 }
 
@@ -158,11 +159,17 @@ static int claim_grains(struct sparse *s, const struct table *t, struct vml_erro
 static int table_get(struct sparse *s, uint64_t number, const struct table **out, uint32_t *sector,
                      struct vml_error *err)
 {
+    static const uint8_t nothing[VMDK_GT_BYTES];
     struct table *t = NULL;
 
     *out = NULL;
     if (directory_entry(s, &s->gd, s->h.gd_sector, number, sector, err) < 0)
         return -1;
+    if (*sector == 0 && !bit_get(s->checked, number)) { /* a directory that is not there has none */
+        if (compare_copy(s, number, nothing, 0, err) < 0)
+            return -1;
+        bit_set(s->checked, number, true);
+    }
     for (unsigned i = 0; i < CACHED_TABLES; i++)
         if (s->cache[i].valid && s->cache[i].number == number)
             t = &s->cache[i];
@@ -173,7 +180,7 @@ static int table_get(struct sparse *s, uint64_t number, const struct table **out
         if (read_table(s, t->bytes, number, *sector, err) < 0)
             return -1;
         if (!bit_get(s->checked, number)) {
-            if (compare_copy(s, t, *sector, err) < 0 || claim_grains(s, t, err) < 0)
+            if (compare_copy(s, number, t->bytes, *sector, err) < 0 || claim_grains(s, t, err) < 0)
                 return -1;
             bit_set(s->checked, number, true);
         }
@@ -294,6 +301,53 @@ static int run_get(struct sparse *s, uint64_t grain, struct entry *first, uint64
     return 0;
 }
 
+/* Do the tables lead to the grain whose marker is here?  What is wrong with the table itself is
+ * told when that grain is asked for. */
+static int is_known(struct sparse *s, const struct vmdk_marker *m, uint64_t sector,
+                    struct vml_error *err)
+{
+    uint64_t grain = m->value / (s->h.grain / VMDK_SECTOR);
+    struct vml_error later;
+    struct entry e = { .kind = VML_HOLE };
+    int rc;
+
+    if (vmdk_marker_check(m, &s->h, sector * VMDK_SECTOR, &later) < 0)
+        return 0;
+    pthread_mutex_lock(&s->lock);
+    rc = entry_get(s, grain, &e, &later);
+    pthread_mutex_unlock(&s->lock);
+    if (rc < 0 || (e.kind == VML_DATA && e.sector == sector))
+        return 0;
+    return vml_fail(
+        err, VML_EDATA, "vmdk/lba-gte",
+        "the grain at offset %llu is for sector %llu of the disk, and the tables do not "
+        "lead to it",
+        (unsigned long long)sector * VMDK_SECTOR, (unsigned long long)m->value);
+}
+
+/* An entry that was lost leaves a hole, and nothing in the tables says so; but the grain is still
+ * in the file, right behind the one before it.  So of each grain the next one in the file is looked
+ * for, across a table and progress markers: one read, of what is wanted next anyway. */
+static int check_follower(struct sparse *s, uint64_t sector, struct vml_error *err)
+{
+    for (unsigned skipped = 0; skipped < FOLLOWERS && in_file(s, sector, 16); skipped++) {
+        struct vmdk_marker m;
+        uint8_t p[16];
+
+        if (vml_input_pread(s->in, p, sizeof p, sector * VMDK_SECTOR, err) < 0)
+            return -1;
+        m = vmdk_marker_parse(p);
+        if (m.size != 0)
+            return is_known(s, &m, sector, err);
+        if (m.type == VMDK_GT)
+            sector += VMDK_GT_BYTES / VMDK_SECTOR;
+        else if (m.type != VMDK_PROGRESS)
+            return 0;
+        sector++;
+    }
+    return 0;
+}
+
 /* The marker must say what the table says. */
 static int compressed_extent(struct sparse *s, uint64_t grain, const struct entry *e,
                              struct vml_extent *x, struct vml_error *err)
@@ -318,7 +372,8 @@ static int compressed_extent(struct sparse *s, uint64_t grain, const struct entr
         return -1;
     x->at = at + VMDK_MARKER;
     x->stored = m.size;
-    return 0;
+    return check_follower(s, e->sector + vml_div_up((uint64_t)m.size + VMDK_MARKER, VMDK_SECTOR),
+                          err);
 }
 
 static int locked_run(struct sparse *s, uint64_t off, struct entry *e, uint64_t *end,
@@ -522,7 +577,7 @@ static int sparse_fill(struct sparse *s, bool piece, struct vml_error *err)
     s->r.unit = (s->h.flags & VMDK_COMPRESSED) != 0 ? s->h.grain : VMDK_SECTOR;
     s->r.codec = (s->h.flags & VMDK_COMPRESSED) != 0 ? VML_CODEC_ZLIB : VML_CODEC_NONE;
     s->r.subformat = (s->h.flags & VMDK_COMPRESSED) != 0 ? "streamOptimized" : "monolithicSparse";
-    return 0;
+    return (s->h.flags & VMDK_COMPRESSED) != 0 ? check_follower(s, s->h.overhead_sectors, err) : 0;
 }
 
 int vmdk_sparse_open(struct vml_reader **out, struct vml_input *in, bool piece,

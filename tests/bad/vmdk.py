@@ -3,7 +3,7 @@ import struct
 import zlib
 
 from case import GRAINS, MIB, case, put
-from disks import EOS, GD_AT_END, GRAIN, SECTOR, grain, grain_at, marker, packed, place, sparse, stream
+from disks import EOS, GD_AT_END, GRAIN, SECTOR, entry_at, grain, grain_at, marker, packed, place, sparse, stream
 
 # --- VMDK, sparse -----------------------------------------------------------------------------------
 
@@ -55,6 +55,9 @@ case("two grains half in one place", 3, "vmdk/grain-dup", entry(7, 300), r"secto
 case("directories that differ", 3, "vmdk/gd-mismatch", put(GOOD, "<I", place.gt + 4 * 3, 256),
      r"table 0 at sector 27 .* sector 22")
 case("a table of one directory only", 3, "vmdk/gd-mismatch", put(GOOD, "<I", place.rgd, 0), r"table 0")
+case("a table of the other directory only", 3, "vmdk/gd-mismatch", put(GOOD, "<I", place.gd, 0),
+     r"table 0 at sector 0 .* sector 22")
+case("a directory elsewhere, in zeroes", 3, "vmdk/gd-mismatch", put(GOOD, "<Q", 56, 60), r"table 0")
 case("zeroes without the flag", 3, "vmdk/zero-gte", entry(3, 1), r"grain 3\b")
 case("zeroes with the flag", 0, "", sparse(MIB, GRAINS, zeroes=(3,), flags=7), check=None)
 case("descriptor past the end", 3, "input/truncated", put(GOOD, "<Q", 28, 2**20),
@@ -101,9 +104,12 @@ case("grain that is not aligned", 3, "vmdk/lba", put(FLOW, "<Q", AT[1], 129),
 case("grain behind the disk's end", 3, "vmdk/lba", put(FLOW, "<Q", AT[5], 2048), r"sector 2048 .* below 2048",
      check="vmdk/lba-gte", **sparse_lba)
 case("grain that comes twice", 3, "vmdk/lba-gte", put(FLOW, "<Q", AT[1], 0),
-     rf"offset {AT[1]}, where the marker says 0", **sparse_lba)
-case("grain of another place", 3, "vmdk/lba-gte", put(FLOW, "<Q", AT[5], 6 * 128), r"sector 640 .* says 768",
+     rf"offset {AT[1]} is for sector 0 .* do not lead", **sparse_lba)
+case("grain of another place", 3, "vmdk/lba-gte", put(FLOW, "<Q", AT[5], 6 * 128), rf"offset {AT[5]} is for sector 768 .* do not lead",
      pipe=(3, "vmdk/lba-gte"))
+for n in 0, 1, 5:
+    case(f"grain {n} that no table has", 3, "vmdk/lba-gte", put(FLOW, "<I", entry_at(FLOW, n), 0),
+         rf"offset {AT[n]} is for sector {n * 128} .* do not lead to it", pipe=(3, "vmdk/lba-gte"))
 case("grains in no order", 0, "", stream(MIB, GRAINS, order=(5, 0, 1)), check="vmdk/pipe-order",
      pipe=(4, "vmdk/pipe-order"))
 case("grain of no bytes", 3, "vmdk/marker-size", put(FLOW, "<I", AT[1] + 8, 0),
