@@ -97,6 +97,8 @@ struct vml_import {
     const struct vml_tag *tags;
     size_t n_tags;
     struct vml_copy *copy;   /* threads and progress (by disk) */
+    uint64_t *healed;        /* may be NULL: gets how many damaged blocks of the store were healed,
+                                since the disks had them */
     struct vml_notes *notes; /* gets what is worth saying beside the package's own notes:
                                 the disks' notes; OVF and disk disagree on firmware .. */
 };

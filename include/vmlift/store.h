@@ -113,6 +113,20 @@ int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
                      void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,
                      struct vml_error *err);
 
+struct vml_rebuilt {
+    uint64_t packs, blocks, snapshots, images; /* what the new catalog holds */
+    uint64_t faults;
+    char kept[64]; /* the name of the old catalog in the store's folder, "" when there was none */
+};
+/* Makes a new catalog from the packs alone, whatever has become of the old one, which is kept
+ * beside it.  Reads all packs, waits for everyone who writes, and keeps them waiting.  fn is told
+ * what is damaged, as by vml_store_verify; what is damaged is left out, but a snapshot whose record
+ * is good is registered, and its damaged bytes are errors when they are read.  Everybody who has
+ * the store open must open it again (store/replaced). */
+int vml_store_rebuild(const char *dir, vml_fault_fn *fn, void *arg,
+                      void (*progress)(void *arg, uint64_t done, uint64_t total),
+                      struct vml_rebuilt *out, struct vml_error *err);
+
 struct vml_collected {
     uint64_t blocks, packs, bytes; /* blocks dropped, packs removed or rewritten, bytes freed */
 };

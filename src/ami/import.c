@@ -277,6 +277,11 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
         return -1;
     if (vml_txn_commit(m.txn, add_image, &m, err) < 0)
         return -1;
+    if (how->healed)
+        *how->healed = vml_txn_healed(m.txn);
+    if (vml_txn_healed(m.txn) > 0)
+        vml_note(m.notes, "import/healed", "healed %" PRIu64 " damaged blocks of the store",
+                 vml_txn_healed(m.txn));
     *out = m.image;
     m.image = (struct vml_image){ 0 };
     return 0;

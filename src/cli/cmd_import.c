@@ -103,13 +103,14 @@ static uint64_t total_size(const struct vml_package *p)
     return total;
 }
 
-static json_t *result(const struct vml_image *a, json_t *notes)
+static json_t *result(const struct vml_image *a, uint64_t healed, json_t *notes)
 {
     json_t *snapshots = json_array();
 
     for (size_t i = 0; i < a->n_mappings; i++)
         json_array_append_new(snapshots, json_string(a->mappings[i].snapshot));
-    return json_pack("{s:s, s:o, s:O}", "ImageId", a->id, "SnapshotIds", snapshots, "notes", notes);
+    return json_pack("{s:s, s:o, s:I, s:O}", "ImageId", a->id, "SnapshotIds", snapshots, "healed",
+                     (json_int_t)healed, "notes", notes);
 }
 
 static int import(struct cli *cli, struct import *how, const char *src, struct vml_image *image,
@@ -125,6 +126,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     const struct vml_open open = { .format = how->from,
                                    .vm = how->vm,
                                    .parents = parents_named(&how->parents) };
+    uint64_t healed = 0;
     bool seekable;
 
     if (how->name == NULL)
@@ -148,6 +150,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
         .tags = tags.items,
         .n_tags = tags.n,
         .copy = &copy,
+        .healed = &healed,
         .notes = found,
     };
     int rc = vml_import(s, p, &what, image, err);
@@ -162,7 +165,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     }
     json_add_notes(notes, vml_package_notes(p));
     json_add_notes(notes, found);
-    return out_json(result(image, notes), err);
+    return out_json(result(image, healed, notes), err);
 }
 
 int cmd_import(struct cli *cli, int argc, char **argv, struct vml_error *err)

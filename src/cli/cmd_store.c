@@ -213,6 +213,60 @@ static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error
     return faults == 0 ? 0 : 1;
 }
 
+/* --- rebuild -------------------------------------------------------------------------------- */
+
+static const struct opt_verb rebuild_verb = {
+    "store rebuild",
+    "",
+    0,
+    0,
+    "Makes a lost or damaged catalog anew from the packs, and keeps the old one beside it. Prints "
+    "what "
+    "is damaged in the packs, and what suffers; exit status 1 when anything is.",
+    verify_opts
+};
+
+static int print_rebuilt(struct cli *cli, const struct verify *v, const struct vml_rebuilt *r,
+                         struct vml_error *err)
+{
+    if (cli->json)
+        return out_json(json_pack("{s:I, s:I, s:I, s:I, s:s?, s:I, s:O}", "packs",
+                                  (json_int_t)r->packs, "blocks", (json_int_t)r->blocks,
+                                  "snapshots", (json_int_t)r->snapshots, "images",
+                                  (json_int_t)r->images, "kept", r->kept[0] ? r->kept : NULL,
+                                  "count", (json_int_t)r->faults, "faults", v->faults),
+                        err);
+    out_line(stdout,
+             "%" PRIu64 " images, %" PRIu64 " snapshots and %" PRIu64 " blocks from %" PRIu64
+             " packs",
+             r->images, r->snapshots, r->blocks, r->packs);
+    if (r->kept[0] != '\0')
+        out_line(stdout, "the catalog that was there is kept as %s", r->kept);
+    return 0;
+}
+
+static int store_rebuild(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct store how = { 0 };
+    VML_AUTO(vml_freep) char *dir = NULL;
+    VML_AUTO(verify_clear) struct verify v = { 0 };
+    struct vml_rebuilt r;
+    int rc = opt_parse(cli, &rebuild_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    v.faults = cli->json ? json_array() : NULL;
+    if (local_dir(&how.local, &dir, err) < 0)
+        return -1;
+    progress_start(&v.progress, how.progress, VML_SIZE_UNKNOWN);
+    if (vml_store_rebuild(dir, on_fault, &v, on_progress, &r, err) < 0)
+        return -1;
+    progress_end(&v.progress);
+    if (print_rebuilt(cli, &v, &r, err) < 0)
+        return -1;
+    return r.faults == 0 ? 0 : 1;
+}
+
 /* --- gc ------------------------------------------------------------------------------------- */
 
 static const struct opt_verb gc_verb = {
@@ -249,6 +303,7 @@ static const struct verb verbs[] = {
     { "init", store_init, "make an empty store" },
     { "stats", store_stats, "count what the store holds" },
     { "verify", store_verify, "check every block and every snapshot" },
+    { "rebuild", store_rebuild, "make a lost catalog anew from the packs" },
     { "gc", store_gc, "free the space of what no snapshot uses" },
     { 0 },
 };

@@ -402,3 +402,31 @@ int vml_pack_index(struct vml_objects *packs, const char *pack, struct vml_entry
     list = NULL;
     return 0;
 }
+
+int vml_pack_salvage(struct vml_objects *packs, const char *pack, struct vml_entry **entries,
+                     size_t *n, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) struct vml_entry *list = calloc(PACK_FRAMES, sizeof *list);
+    uint8_t header[VML_FRAME_HEADER];
+    uint64_t size = 0, off = VML_PACK_HEADER;
+
+    *n = 0;
+    if (list == NULL)
+        return vml_fail_nomem(err);
+    if (vml_objects_size(packs, pack, &size, err) < 0)
+        return -1;
+    while (*n < PACK_FRAMES && off < PACK_MAX && off + VML_FRAME_HEADER <= size) {
+        struct vml_entry *e = &list[*n];
+
+        if (vml_objects_get(packs, pack, header, sizeof header, off, err) < 0)
+            return -1;
+        e->off = (uint32_t)off;
+        if (!parse_frame(header, e) || !entry_sound(e))
+            break;
+        off += VML_FRAME_HEADER + e->stored;
+        ++*n;
+    }
+    *entries = list;
+    list = NULL;
+    return 0;
+}

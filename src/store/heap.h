@@ -66,5 +66,9 @@ void vml_pack_freep(struct vml_pack **p);
  * malloc'd. VML_EDATA store/pack-missing, store/pack-damaged. */
 int vml_pack_index(struct vml_objects *packs, const char *pack, struct vml_entry **entries,
                    size_t *n, struct vml_error *err);
+/* The same from the frames' own headers, for a pack whose index cannot be read: as far as one
+ * follows the other.  They are not checked. */
+int vml_pack_salvage(struct vml_objects *packs, const char *pack, struct vml_entry **entries,
+                     size_t *n, struct vml_error *err);
 
 #endif

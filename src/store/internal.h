@@ -28,6 +28,9 @@ struct vml_store {
  * also in the same thread.  store/replaced: a rebuild has made another catalog since s was opened.
  */
 int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
+/* The store without its catalog, and its lock, exclusive; `format` is made anew where it is lost or
+ * damaged. */
+int vml_store_open_packs(struct vml_store **out, const char *dir, int *lock, struct vml_error *err);
 void vml_close_fdp(int *fd); /* -1: nothing to close */
 /* flock, which vml_interrupt ends. */
 int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err);

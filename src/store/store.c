@@ -153,10 +153,11 @@ static int parse_format(const char *text, size_t len, char uuid[37], struct vml_
     line = strchr(text, '\n');
     snprintf(uuid, 37, "%s", line != NULL ? line + 1 : "");
     print_format(canonical, uuid);
-    if (len != strlen(canonical) || memcmp(text, canonical, len) != 0)
-        return vml_fail(err, VML_EDATA, "store/format",
-                        "its file 'format' is damaged; \"vmlift store rebuild\" makes it anew");
-    return 0;
+    if (len == strlen(canonical) && memcmp(text, canonical, len) == 0)
+        return 0;
+    uuid[0] = '\0';
+    return vml_fail(err, VML_EDATA, "store/format",
+                    "its file 'format' is damaged; \"vmlift store rebuild\" makes it anew");
 }
 
 /* *found: there is a format file, and it is one that this version reads. */
@@ -355,6 +356,50 @@ int vml_store_open(struct vml_store **out, const char *dir, bool create, struct 
     if (dir[0] == '\0')
         return vml_fail(err, VML_EUSAGE, "store/name", "the store's folder has no name");
     if (open_store(s, dir, create, err) < 0)
+        return -1;
+    *out = s;
+    s = NULL;
+    return 0;
+}
+
+/* The file that says that this is a store; it may have been lost with the catalog. */
+static int ensure_format(struct vml_store *s, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *format = vml_in_folder(s->dir, "format", err);
+    bool found = false;
+
+    if (format == NULL)
+        return -1;
+    if (read_format(format, s->uuid, &found, err) < 0 && err->code != VML_EDATA)
+        return -1;
+    if (found && s->uuid[0] != '\0')
+        return 0;
+    if (!holds_packs(s->dir))
+        return vml_fail(err, VML_ENOTFOUND, "store/not-found", "%s: there is no store", s->dir);
+    return write_format(format, VML_OUTPUT_FORCE, err) < 0
+               ? -1
+               : read_format(format, s->uuid, &found, err);
+}
+
+int vml_store_open_packs(struct vml_store **out, const char *dir, int *lock, struct vml_error *err)
+{
+    VML_AUTO(vml_store_freep) struct vml_store *s = calloc(1, sizeof *s);
+    VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
+
+    if (s == NULL)
+        return vml_fail_nomem(err);
+    vml_keyring_init(&s->keys);
+    s->dir = strdup(dir);
+    s->catalog = vml_in_folder(dir, "catalog.db", err);
+    if (packs == NULL || s->dir == NULL || s->catalog == NULL)
+        return vml_fail_nomem(err);
+    if (access(packs, F_OK) < 0)
+        return errno == ENOENT || errno == ENOTDIR
+                   ? vml_fail(err, VML_ENOTFOUND, "store/not-found",
+                              "%s: there is no store: it has no folder 'packs'", dir)
+                   : vml_fail_errno(err, "%s", packs);
+    if (lock_folder(dir, LOCK_EX, lock, err) < 0 || ensure_format(s, err) < 0 ||
+        vml_objects_open(&s->packs, packs, err) < 0)
         return -1;
     *out = s;
     s = NULL;
