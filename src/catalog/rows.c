@@ -102,12 +102,10 @@ static uint64_t half(const uint8_t *sum)
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-struct vml_value vml_row_value(struct vml_stmt *st, int column, const struct vml_sql_table *t,
-                               size_t n)
+struct vml_value vml_row_value(struct vml_stmt *st, int column, size_t n)
 {
     struct vml_value v = { .type = vml_stmt_type(st, column + (int)n) };
 
-    (void)t;
     if (v.type == 'i')
         v.i = vml_stmt_int(st, column + (int)n);
     else
@@ -144,7 +142,7 @@ static int check_row(struct vml_stmt *st, int column, const struct vml_sql_table
     char name[160];
 
     for (size_t i = 0; i < n; i++) {
-        values[i] = vml_row_value(st, column, t, i);
+        values[i] = vml_row_value(st, column, i);
         good = good && values[i].type == t->types[i];
     }
     if (good) {
@@ -330,7 +328,7 @@ static int uncount(struct vml_db *db, const struct vml_sql_table *t, const struc
     if (check_row(st, 0, t, sum, err) < 0)
         return -1;
     for (size_t i = 0; i < width(t); i++)
-        values[i] = vml_row_value(st, 0, t, i);
+        values[i] = vml_row_value(st, 0, i);
     return count_row(db, t, values, sum, -1, err);
 }
 
@@ -398,7 +396,7 @@ int vml_row_delete(struct vml_db *db, int64_t *deleted, struct vml_error *err, c
         if (check_row(st, 0, t, sum, err) < 0)
             return -1;
         for (size_t i = 0; i < width(t); i++)
-            values[i] = vml_row_value(st, 0, t, i);
+            values[i] = vml_row_value(st, 0, i);
         if (count_row(db, t, values, sum, -1, err) < 0)
             return -1;
         n++;

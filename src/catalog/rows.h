@@ -42,10 +42,9 @@ int vml_row_next(struct vml_db *db, const char *table, int64_t *seq, struct vml_
 /* Is the row of `table` whose columns, all of them with sum at the end ("SELECT *"), begin at
  * `column` what was written?  VML_EDATA catalog/corrupt, naming table and row. */
 int vml_row_check(struct vml_stmt *st, int column, const char *table, struct vml_error *err);
-/* A cell of the table's column n, from a row whose columns begin at `column`; until the next step.
+/* The cell of column n of a row whose columns begin at `column`; until the next step.
  */
-struct vml_value vml_row_value(struct vml_stmt *st, int column, const struct vml_sql_table *t,
-                               size_t n);
+struct vml_value vml_row_value(struct vml_stmt *st, int column, size_t n);
 
 /* All rows of a table, and whether they are all that there should be: for those who are about to
  * destroy what the table does not mention. */

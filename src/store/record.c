@@ -90,7 +90,7 @@ static json_t *print_row(struct vml_stmt *st, const struct vml_sql_table *t)
     VML_AUTO(json_freep) json_t *row = json_object();
 
     for (size_t i = 0; t->types[i] != '\0'; i++) {
-        struct vml_value v = vml_row_value(st, 0, t, i);
+        struct vml_value v = vml_row_value(st, 0, i);
 
         if (json_object_set_new(row, t->columns[i], print_cell(&v)) < 0)
             return NULL;
