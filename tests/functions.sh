@@ -19,6 +19,11 @@ export tests root tmp
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
 
+# 7-Zip calls itself 7z or, in Debian 12's package, 7zz.
+if ! command -v 7z >/dev/null && command -v 7zz >/dev/null; then
+    7z() { 7zz "$@"; }
+fi
+
 fail() {
     echo "FAILED: $*" >&2
     exit 1

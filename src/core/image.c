@@ -365,6 +365,21 @@ int vml_create_check(const struct vml_format *f, const struct vml_output *o, str
     return 0;
 }
 
+/* Naming a subformat that takes the disk, where there is one. */
+static int refuse_size(const struct vml_format *f, const struct vml_subformat *s, uint64_t size,
+                       struct vml_error *err)
+{
+    const struct vml_subformat *other = f->subformats;
+
+    while (other->name != NULL && ((other->can & VML_CAN_WRITE) == 0 || size > other->max))
+        other++;
+    return vml_fail(err, VML_EUNSUPPORTED, "image/too-large",
+                    "%s %s holds %llu bytes at most, and the disk has %llu%s%s", f->name, s->name,
+                    (unsigned long long)s->max, (unsigned long long)size,
+                    other->name != NULL ? "; -o subformat=" : "",
+                    other->name != NULL ? other->name : "");
+}
+
 static int create_checked(struct vml_writer **out, const struct vml_format *f,
                           struct vml_output **o, struct vml_create *c, struct vml_error *err)
 {
@@ -385,9 +400,7 @@ static int create_checked(struct vml_writer **out, const struct vml_format *f,
     if (c->size != VML_SIZE_UNKNOWN) {
         c->size = vml_round_up(c->size, align);
         if (c->size > s->max)
-            return vml_fail(err, VML_EUNSUPPORTED, "image/too-large",
-                            "%s %s holds %llu bytes at most, and the disk has %llu", f->name,
-                            s->name, (unsigned long long)s->max, (unsigned long long)c->size);
+            return refuse_size(f, s, c->size, err);
     }
     name = strdup(vml_output_name(*o));
     if (name == NULL)
