@@ -208,7 +208,7 @@ static void ova_freep(struct ova **p)
         ova_close(&(*p)->base);
 }
 
-int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how,
+int ova_start(struct ova **out, struct vml_input *in, const struct ovf_how *how,
               struct vml_error *err)
 {
     VML_AUTO(ova_freep) struct ova *p = calloc(1, sizeof *p);
@@ -218,8 +218,7 @@ int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how
         return vml_fail_nomem(err);
     p->base.ops = &ova_ops;
     p->ovf = p->mf = p->cert = p->current = OVA_NONE;
-    p->look = how->look;
-    p->vm = how->vm;
+    p->how = *how;
     p->in = in;
     *out = p;
     p = NULL;
@@ -241,7 +240,7 @@ void ova_stop(struct ova *p)
 static int reader_open(struct vml_package_reader **out, struct vml_input *in,
                        const struct vml_open *how, struct vml_error *err)
 {
-    const struct vml_open whole = { .vm = how->vm }; /* a tar has everything, or is damaged */
+    const struct ovf_how whole = { .vm = how->vm }; /* a tar has everything, or is damaged */
     struct ova *p = NULL;
 
     if (ova_start(&p, in, &whole, err) < 0)

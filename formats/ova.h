@@ -25,8 +25,7 @@ struct ova {
     struct vml_package_reader base;
     struct vml_input *in; /* the tar, or the .ovf in its folder */
     bool in_folder;
-    bool look; /* missing and unreadable disks are told, and no failure */
-    const char *vm;
+    struct ovf_how how;
     struct ova_member *members;
     size_t n;
     size_t ovf, mf, cert; /* members; OVA_NONE until met */
@@ -90,7 +89,7 @@ int ova_check_listed(const struct ova *p, size_t m, struct vml_error *err);
 int ova_check_line(struct ova *p, const struct manifest_line *line, struct vml_error *err);
 /* A package of which nothing was read yet; `in` stays the caller's, who lets go of it by ova_stop.
  * The archive for ova_next_member is opened by ova_open_archive. */
-int ova_start(struct ova **out, struct vml_input *in, const struct vml_open *how,
+int ova_start(struct ova **out, struct vml_input *in, const struct ovf_how *how,
               struct vml_error *err);
 int ova_open_archive(struct ova *p, struct vml_error *err);
 void ova_stop(struct ova *p);
@@ -105,6 +104,14 @@ int ovf_list_folder(struct ova *p, struct vml_error *err);
 struct ova_member *ova_find_member(const struct ova *p, const char *name);
 
 /* --- checking ------------------------------------------------------------------------------- */
+
+struct findings;
+/* ova_check_disk.c: the disk in member m, number i of the description's; OVA_NONE where there is no
+ * telling: whatever it is, raw but for a mark. */
+int ova_check_disk(struct ova *p, size_t m, size_t i, const struct findings *to,
+                   struct vml_error *err);
+/* A fault, or, of what is well-formed and unknown, a warning.  -1: neither. */
+int ova_took(const struct findings *to, const struct vml_error *err);
 
 int ova_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);
 int ovf_check(struct vml_input *in, vml_finding *tell, void *arg, struct vml_error *err);

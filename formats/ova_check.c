@@ -3,7 +3,6 @@
  *
  * Only the archive itself ends the check: without its list there are no members.  Without a
  * description whatever looks like a disk is taken for one. */
-#include <assert.h>
 #include <string.h>
 
 #include "findings.h"
@@ -16,13 +15,17 @@ struct check {
     bool described;
 };
 
-/* A fault, or, of what is well-formed and unknown, a warning.  -1: neither. */
-static int took(const struct check *c, const struct vml_error *err)
+int ova_took(const struct findings *to, const struct vml_error *err)
 {
     if (err->code != VML_EUNSUPPORTED)
-        return findings_error(&c->to, err);
-    findings_add(&c->to, VML_WARNING, err->slug, "%s", err->text);
+        return findings_error(to, err);
+    findings_add(to, VML_WARNING, err->slug, "%s", err->text);
     return 0;
+}
+
+static int took(const struct check *c, const struct vml_error *err)
+{
+    return ova_took(&c->to, err);
 }
 
 static int check_members(struct check *c, struct vml_error *err)
@@ -65,34 +68,23 @@ static int check_description(struct check *c, struct vml_error *err)
     for (size_t i = 0; i < p->n; i++)
         if (ova_match_disk(p, i, err) < 0)
             return -1;
-    for (size_t i = 0; i < p->base.n_disks; i++)
-        if (p->member_of[i] == OVA_NONE && p->base.disks[i].file != NULL &&
-            !p->base.disks[i].absent)
-            findings_add(&c->to, VML_FAULT, "ovf/href",
-                         "the description names '%s', which is not in the package",
-                         p->base.disks[i].file);
-    return 0;
+    return ova_all_known(p, err) < 0 ? took(c, err) : 0;
 }
 
 static int check_manifest(struct check *c, struct vml_error *err)
 {
     struct ova *p = c->p;
 
-    if (p->cert != OVA_NONE && p->mf == OVA_NONE && !p->in_folder)
-        findings_add(&c->to, VML_FAULT, "ova/cert-manifest",
-                     "'%s' is there, and the manifest that it signs is not",
-                     p->members[p->cert].name);
     if (p->mf != OVA_NONE && !c->manifest)
         return 0;
-    if (!p->in_folder) /* there it was noted with the members */
+    if (!c->described) /* else it was noted with the disks */
         ova_note_manifest(p);
     if (p->mf == OVA_NONE)
         return 0;
     if (p->ovf != OVA_NONE && ova_check_listed(p, p->ovf, err) < 0 && took(c, err) < 0)
         return -1;
-    for (size_t i = 0; i < p->base.n_disks; i++)
-        if (p->member_of[i] != OVA_NONE && ova_check_listed(p, p->member_of[i], err) < 0 &&
-            took(c, err) < 0)
+    for (size_t m = 0; m < p->n; m++)
+        if (p->members[m].disk != OVA_NONE && ova_check_listed(p, m, err) < 0 && took(c, err) < 0)
             return -1;
     for (size_t i = 0; i < p->manifest.n; i++)
         if (ova_check_line(p, &p->manifest.lines[i], err) < 0 && took(c, err) < 0)
@@ -102,110 +94,17 @@ static int check_manifest(struct check *c, struct vml_error *err)
 
 /* --- disks ----------------------------------------------------------------------------------- */
 
-struct in_member {
-    const struct findings *to;
-    const char *name;
-};
-
-static void tell_in_member(void *arg, enum vml_level level, const char *slug, const char *text)
-{
-    const struct in_member *m = arg;
-
-    findings_add(m->to, level, slug, "%s: %s", m->name, text);
-}
-
-static int probe(struct vml_input *in, const struct vml_format **out, struct vml_error *err)
-{
-    int most = 0;
-
-    *out = NULL;
-    for (size_t i = 0; vml_formats[i] != NULL; i++) {
-        int claim = vml_formats[i]->package == NULL ? vml_formats[i]->probe(in, err) : 0;
-
-        if (claim < 0)
-            return -1;
-        if (claim > most) {
-            most = claim;
-            *out = vml_formats[i];
-        }
-    }
-    return 0;
-}
-
-/* What the description says of the disk, against the disk.  Takes `in` over. */
-static void check_capacity(const struct check *c, const struct vml_format *f, struct vml_input *in,
-                           const struct vml_disk *d)
-{
-    VML_AUTO(vml_input_freep) struct vml_input *owned = in;
-    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
-    struct vml_error told; /* by the disk's own check */
-
-    if (d->capacity == VML_SIZE_UNKNOWN || f->open(&r, in, &told) < 0)
-        return;
-    owned = NULL;
-    if (r->size == d->capacity)
-        return;
-    if (f->check == NULL)
-        findings_add(&c->to, VML_FAULT, "package/no-format",
-                     "'%s' has no mark of a disk format, and is no raw disk either: %llu bytes, "
-                     "where the description says %llu",
-                     d->file, (unsigned long long)r->size, (unsigned long long)d->capacity);
-    else
-        findings_add(&c->to, VML_WARNING, "ovf/capacity-differs",
-                     "'%s' holds %llu bytes, where the description says %llu", d->file,
-                     (unsigned long long)r->size, (unsigned long long)d->capacity);
-}
-
-/* Member m, which the description calls d, or NULL when there is no telling. */
-static int check_disk(const struct check *c, const struct ova_member *m, const struct vml_disk *d,
-                      struct vml_error *err)
-{
-    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
-    struct in_member to = { &c->to, m->name };
-    const struct vml_format *f;
-
-    if (m->size == 0) {
-        if (d != NULL)
-            findings_add(&c->to, VML_FAULT, "input/truncated", "'%s' is empty", m->name);
-        return 0;
-    }
-    if (vml_input_window(&in, m->file != NULL ? m->file : c->p->in, m->name, m->off, m->size, err) <
-            0 ||
-        probe(in, &f, err) < 0)
-        return took(c, err);
-    assert(f != NULL); /* raw claims anything */
-    if (f->check != NULL && f->check(in, tell_in_member, &to, err) < 0) {
-        vml_error_prefix(err, "%s", m->name);
-        if (took(c, err) < 0)
-            return -1;
-    }
-    if (d != NULL) {
-        check_capacity(c, f, in, d);
-        in = NULL;
-    }
-    return 0;
-}
-
 static int check_disks(struct check *c, struct vml_error *err)
 {
-    const struct ova *p = c->p;
+    struct ova *p = c->p;
 
     for (size_t m = 0; m < p->n; m++) {
-        const struct vml_disk *d = NULL;
-        bool in_parts = false;
+        size_t i = p->members[m].disk;
 
-        if (m == p->ovf || m == p->mf || m == p->cert)
+        if (m == p->ovf || m == p->mf || m == p->cert || (c->described && i == OVA_NONE) ||
+            (i != OVA_NONE && (p->member_of[i] != m || p->base.disks[i].absent)))
             continue;
-        for (size_t i = 0; i < p->base.n_disks; i++)
-            if (p->member_of[i] == m) {
-                d = &p->base.disks[i];
-                in_parts = ova_in_parts(p, i);
-            }
-        if (in_parts)
-            findings_add(&c->to, VML_NOTE, "check/nothing",
-                         "'%s' is compressed or stored in chunks: its digest alone is looked at",
-                         d->file);
-        else if ((d != NULL || !c->described) && check_disk(c, &p->members[m], d, err) < 0)
+        if (ova_check_disk(p, m, i, &c->to, err) < 0)
             return -1;
     }
     return 0;
@@ -266,7 +165,7 @@ static int check_folder(struct check *c, struct vml_error *err)
 static int check_as(int (*look)(struct check *c, struct vml_error *err), struct vml_input *in,
                     vml_finding *tell, void *arg, struct vml_error *err)
 {
-    const struct vml_open how = { .look = true };
+    const struct ovf_how how = { .look = true, .every = true };
     struct check c = { .to = { tell, arg } };
     int rc;
 

@@ -173,7 +173,7 @@ static int look_as(int (*look)(struct ova *p, struct vml_input *in, struct vml_f
                                struct vml_error *err),
                    struct vml_input *in, struct vml_facts *f, struct vml_error *err)
 {
-    const struct vml_open how = { .look = true };
+    const struct ovf_how how = { .look = true };
     struct ova *p;
     int rc;
 

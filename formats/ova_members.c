@@ -140,14 +140,9 @@ int ova_take_ovf(struct ova *p, struct ova_member *m, struct vml_error *err)
     return read_summed(p, m, OVF_SIZE_MAX, &p->text, &p->text_len, err);
 }
 
-static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_error *err)
+/* Names as the members have them. */
+static int parse_manifest(struct ova *p, const struct ova_member *m, struct vml_error *err)
 {
-    if (p->mf != OVA_NONE)
-        return vml_fail(err, VML_EDATA, "ova/manifest", "two manifests: '%s' and '%s'",
-                        p->members[p->mf].name, m->name);
-    p->mf = (size_t)(m - p->members);
-    if (read_text(p, m, MANIFEST_SIZE_MAX, &p->mf_text, &p->mf_len, err) < 0)
-        return -1;
     if (manifest_parse(&p->manifest, p->mf_text, p->mf_len, err) < 0) {
         vml_error_prefix(err, "%s", m->name);
         return -1;
@@ -162,6 +157,21 @@ static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_e
         if (strcmp(file, m->name) == 0)
             return vml_fail(err, VML_EDATA, "manifest/syntax", "%s: it has a digest of itself",
                             m->name);
+    }
+    return 0;
+}
+
+static int take_manifest(struct ova *p, const struct ova_member *m, struct vml_error *err)
+{
+    if (p->mf != OVA_NONE)
+        return vml_fail(err, VML_EDATA, "ova/manifest", "two manifests: '%s' and '%s'",
+                        p->members[p->mf].name, m->name);
+    p->mf = (size_t)(m - p->members);
+    if (read_text(p, m, MANIFEST_SIZE_MAX, &p->mf_text, &p->mf_len, err) < 0)
+        return -1;
+    if (parse_manifest(p, m, err) < 0) {
+        manifest_clear(&p->manifest); /* a check goes on without it */
+        return -1;
     }
     return p->cert != OVA_NONE ? ova_check_signature(p, err) : 0;
 }
@@ -210,7 +220,7 @@ int ova_parse_description(struct ova *p, struct vml_error *err)
     const char *name = p->members[p->ovf].name;
     struct ovf *d = &p->description;
 
-    if (ovf_parse(d, p->text, p->text_len, p->vm, p->look, err) < 0) {
+    if (ovf_parse(d, p->text, p->text_len, &p->how, err) < 0) {
         if (!p->in_folder) /* else it is the input's own name */
             vml_error_prefix(err, "%s", name);
         return -1;
@@ -364,8 +374,18 @@ void ova_note_manifest(struct ova *p)
                  "the manifest has SHA-1 only, which no longer proves who made the bytes");
 }
 
+/* What *err says of disk i; to be told about only, a note. */
+static int cannot_read(struct ova *p, size_t i, const struct vml_error *err)
+{
+    if (!p->how.look)
+        return -1;
+    p->base.disks[i].absent = true;
+    vml_note(&p->base.notes, err->slug, "%s", err->text);
+    return 0;
+}
+
 /* A file that the description names and that is not there. */
-static int missing_disk(struct ova *p, size_t i, struct vml_error *err)
+static int missing_disk(const struct ova *p, size_t i, struct vml_error *err)
 {
     const struct ovf_disk *said = &p->description.disks[i];
     bool chunks = said->chunk > 0;
@@ -373,14 +393,17 @@ static int missing_disk(struct ova *p, size_t i, struct vml_error *err)
 
     if (said->file_size != VML_SIZE_UNKNOWN)
         snprintf(size, sizeof size, " (%llu bytes)", (unsigned long long)said->file_size);
-    vml_fail(err, VML_EDATA, chunks ? "ovf/chunk" : "ovf/href",
-             "the description names '%s%s'%s, which is not %s", p->base.disks[i].file,
-             chunks ? ".000000000" : "", size, p->in_folder ? "beside it" : "in the package");
-    if (!p->look)
-        return -1;
-    p->base.disks[i].absent = true;
-    vml_note(&p->base.notes, err->slug, "%s", err->text);
-    return 0;
+    return vml_fail(err, VML_EDATA, chunks ? "ovf/chunk" : "ovf/href",
+                    "the description names '%s%s'%s, which is not %s", p->base.disks[i].file,
+                    chunks ? ".000000000" : "", size,
+                    p->in_folder ? "beside it" : "in the package");
+}
+
+static int check_found(struct ova *p, size_t i, struct vml_error *err)
+{
+    if (p->member_of[i] == OVA_NONE)
+        return missing_disk(p, i, err);
+    return p->description.disks[i].chunk > 0 ? check_chunks(p, i, err) : 0;
 }
 
 /* What will be missing from what becomes of the machine: ISO images, the variables of its firmware.
@@ -393,7 +416,7 @@ static void note_others(struct ova *p)
     for (size_t i = 0; i < p->n; i++) {
         const struct ova_member *m = &p->members[i];
 
-        if (m->disk != OVA_NONE || i == p->ovf || i == p->mf || has_suffix(m->name, ".cert") ||
+        if (m->disk != OVA_NONE || i == p->ovf || i == p->mf || i == p->cert ||
             strncmp(m->name, "._", 2) == 0)
             continue;
         if (used < sizeof names)
@@ -409,21 +432,15 @@ static void note_others(struct ova *p)
 
 int ova_all_known(struct ova *p, struct vml_error *err)
 {
+    for (size_t i = 0; i < p->base.n_disks; i++)
+        if (p->base.disks[i].file != NULL && !p->base.disks[i].absent &&
+            check_found(p, i, err) < 0 && cannot_read(p, i, err) < 0)
+            return -1;
+    ova_note_manifest(p);
+    note_others(p);
     if (p->cert != OVA_NONE && p->mf == OVA_NONE)
         return vml_fail(err, VML_EDATA, "ova/cert-manifest",
                         "'%s' is there, and the manifest that it signs is not",
                         p->members[p->cert].name);
-    for (size_t i = 0; i < p->base.n_disks; i++) {
-        if (p->base.disks[i].file == NULL || p->base.disks[i].absent)
-            continue;
-        if (p->member_of[i] == OVA_NONE) {
-            if (missing_disk(p, i, err) < 0)
-                return -1;
-        } else if (p->description.disks[i].chunk > 0 && check_chunks(p, i, err) < 0) {
-            return -1;
-        }
-    }
-    ova_note_manifest(p);
-    note_others(p);
     return 0;
 }

@@ -130,8 +130,9 @@ static const xmlNode *choose_system(const xmlNode *const *found, size_t count, c
     return by_name;
 }
 
-static int find_system(struct ovf_walk *w, const char *vm, struct vml_error *err)
+static int find_system(struct ovf_walk *w, const struct ovf_how *how, struct vml_error *err)
 {
+    const char *vm = how->vm;
     const xmlNode *found[SYSTEMS_MAX] = { NULL };
     size_t count = 0;
     char names[400] = "";
@@ -145,9 +146,11 @@ static int find_system(struct ovf_walk *w, const char *vm, struct vml_error *err
         return ovf_fault(err, found[SYSTEMS_MAX - 1], VML_EUNSUPPORTED, "ovf/multi",
                          "%zu machines in one package, more than %u", count, SYSTEMS_MAX);
     list_systems(found, count, names, sizeof names);
-    w->several = count > 1;
+    w->several = count > 1 && !how->every;
     w->system = vm != NULL ? choose_system(found, count, vm, &several) : found[0];
-    if (vm == NULL && count > 1)
+    if (vm == NULL && count > 1 && how->every)
+        vml_note(&w->out->notes, "ovf/multi", "%zu machines: %s", count, names);
+    else if (vm == NULL && count > 1)
         return vml_fail(err, VML_EUNSUPPORTED, "ovf/multi",
                         "%zu machines in one package: choose one with --vm: %s", count, names);
     if (w->system == NULL)
@@ -353,11 +356,11 @@ static int check_known(const struct ovf_walk *w, struct vml_error *err)
 
 /* --- all of it ------------------------------------------------------------------------------ */
 
-int ovf_parse(struct ovf *out, const char *text, size_t len, const char *vm, bool look,
+int ovf_parse(struct ovf *out, const char *text, size_t len, const struct ovf_how *how,
               struct vml_error *err)
 {
     VML_AUTO(ovf_xml_freep) xmlDoc *doc = NULL;
-    struct ovf_walk w = { .out = out, .look = look };
+    struct ovf_walk w = { .out = out, .look = how->look };
     const xmlNode *encryption;
 
     *out = (struct ovf){ 0 };
@@ -375,7 +378,7 @@ int ovf_parse(struct ovf *out, const char *text, size_t len, const char *vm, boo
     if (encryption != NULL)
         return ovf_fault(err, encryption, VML_EUNSUPPORTED, "ovf/encrypted",
                          "the package is encrypted");
-    if (find_system(&w, vm, err) < 0)
+    if (find_system(&w, how, err) < 0)
         return -1;
     find_configuration(&w);
     w.references = ovf_xml_child(w.root, NULL, "References");

@@ -24,14 +24,19 @@ struct ovf {
     struct vml_notes notes;
 };
 
-/* vm: which machine, by id or Name; NULL: the only one.  look: it is to be told about only, and
- * what keeps a disk from being read (its href leads out of the package, it is a delta ..) is in its
- * `unread`, and a machine may have no disk; else these are failures.
- * Refused, with the line: xml/dtd, xml/limit, xml/syntax; ovf/envelope, ovf/no-system, ovf/ref,
- * ovf/href, ovf/capacity, ovf/chunk; VML_ENOTFOUND ovf/vm; VML_EUNSUPPORTED ovf/multi, ovf/no-disk,
- * ovf/empty-disk, ovf/parent, ovf/compressed, ovf/encrypted, ovf/required, ovf/shared-file.
- * *out is to be cleared, also after a failure. */
-int ovf_parse(struct ovf *out, const char *text, size_t len, const char *vm, bool look,
+/* How a description is to be read. */
+struct ovf_how {
+    const char *vm; /* which machine, by id or Name; NULL: the only one */
+    bool look;      /* to be told about only: what keeps a disk from being read (its href leads out
+                       of the package, it is a delta ..) is in its `unread`, and a machine may have
+                       no disk; else these are failures */
+    bool every;     /* to be checked: the disks of all machines, as if the first had them */
+};
+/* Refused, with the line: xml/dtd, xml/entity, xml/limit, xml/syntax; ovf/envelope, ovf/no-system,
+ * ovf/ref, ovf/href, ovf/capacity, ovf/chunk; VML_ENOTFOUND ovf/vm; VML_EUNSUPPORTED ovf/multi,
+ * ovf/no-disk, ovf/empty-disk, ovf/parent, ovf/compressed, ovf/encrypted, ovf/required,
+ * ovf/shared-file. *out is to be cleared, also after a failure. */
+int ovf_parse(struct ovf *out, const char *text, size_t len, const struct ovf_how *how,
               struct vml_error *err);
 void ovf_clear(struct ovf *o);
 

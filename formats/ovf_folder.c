@@ -108,7 +108,7 @@ static int add_disk(struct ova *p, size_t i, struct vml_error *err)
     if (rc == 0)
         return 0;
     vml_error_prefix(err, "disk '%s'", p->description.disks[i].id);
-    if (!p->look || err->code == VML_EINTERRUPTED || err->code == VML_ENOMEM)
+    if (!p->how.look || err->code == VML_EINTERRUPTED || err->code == VML_ENOMEM)
         return -1;
     d->absent = true;
     vml_note(&p->base.notes, err->slug, "%s", err->text);
@@ -158,9 +158,10 @@ static const struct vml_package_ops ovf_ops;
 static int folder_open(struct vml_package_reader **out, struct vml_input *in,
                        const struct vml_open *how, struct vml_error *err)
 {
+    const struct ovf_how read = { .vm = how->vm, .look = how->look };
     struct ova *p = NULL;
 
-    if (ova_start(&p, in, how, err) < 0)
+    if (ova_start(&p, in, &read, err) < 0)
         return -1;
     p->base.ops = &ovf_ops;
     if (ovf_list_folder(p, err) < 0 || ova_all_known(p, err) < 0) {

@@ -113,8 +113,11 @@ static int syntax(const xmlParserCtxt *c, struct vml_error *err)
 {
     const char *why = c->lastError.message != NULL ? c->lastError.message : "not well-formed";
 
-    return vml_fail(err, VML_EDATA, "xml/syntax", "XML line %d: %.*s", c->lastError.line,
-                    (int)strcspn(why, "\n"), why);
+    bool entity = c->lastError.code == XML_ERR_UNDECLARED_ENTITY ||
+                  c->lastError.code == XML_WAR_UNDECLARED_ENTITY;
+
+    return vml_fail(err, VML_EDATA, entity ? "xml/entity" : "xml/syntax", "XML line %d: %.*s",
+                    c->lastError.line, (int)strcspn(why, "\n"), why);
 }
 
 static int parse(xmlDoc **out, xmlParserCtxt *c, struct guard *g, const char *text, size_t len,

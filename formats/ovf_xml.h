@@ -7,8 +7,9 @@
 
 #include "vmlift/base.h"
 
-/* UTF-8 only, no DOCTYPE (xml/dtd), at most 64 levels and 100,000 nodes (xml/limit).  A fault in
- * the text is xml/syntax with its line.  Free with xmlFreeDoc. */
+/* UTF-8 only, no DOCTYPE (xml/dtd), no entity but the five (xml/entity), at most 64 levels and
+ * 100,000 nodes (xml/limit).  A fault in the text is xml/syntax with its line.  Free with
+ * xmlFreeDoc. */
 int ovf_xml_load(xmlDoc **out, const char *text, size_t len, struct vml_error *err);
 void ovf_xml_freep(xmlDoc **doc);
 

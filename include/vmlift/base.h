@@ -94,6 +94,9 @@ static inline int vml_failed(int rc)
 int vml_size_parse(uint64_t *size, const char *text, struct vml_error *err);
 const char *vml_size_format(char buf[32], uint64_t size);
 
+/* The bytes of the UTF-8 character at p, which is not at the text's end; 0 where there is none. */
+size_t vml_utf8_char(const char *p);
+
 /* n bytes from the kernel's generator (getrandom), good enough for keys. */
 int vml_random(void *buf, size_t n, struct vml_error *err);
 /* prefix and 17 lowercase hex digits, as EC2 makes IDs: "ami-0123456789abcdef0". */

@@ -10,7 +10,6 @@
 
 #include "ami/peek.h"
 #include "ami/registry.h"
-#include "ami/utf8.h"
 
 #define VOLUME_TYPE  "gp3" /* EC2's own default, gp2, ends at 16 TiB */
 #define MBR_BOOT_GIB 2047  /* the largest boot volume with an MBR */

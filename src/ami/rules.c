@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "ami/utf8.h"
 #include "vmlift/ami.h"
 
 #define NAME_MIN       3

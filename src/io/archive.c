@@ -13,9 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TAR_BLOCK   512u
-#define MEMBERS_MAX 256u
-#define BUFFER_SIZE (64u << 10)
+#define TAR_BLOCK    512u
+#define MEMBERS_MAX  256u
+#define NAME_MAX_LEN 255u
+#define BUFFER_SIZE  (64u << 10)
 
 struct member {
     char *name;
@@ -27,6 +28,7 @@ struct vml_archive {
     struct archive *tar;
     struct archive_entry *entry; /* libarchive's own may be NULL without memory, which it forgets */
     uint8_t *buffer;
+    size_t buffered;         /* bytes in it */
     bool ended;              /* the input gave its last byte */
     struct vml_error failed; /* what a callback met; libarchive has no place for it */
     unsigned entries;
@@ -60,6 +62,7 @@ static la_ssize_t on_read(struct archive *tar, void *arg, const void **buf)
     if (rc < 0)
         return -1;
     a->pos += got;
+    a->buffered = got;
     a->ended = got == 0;
     return (la_ssize_t)got;
 }
@@ -108,11 +111,16 @@ static const char *name_fault(const char *name)
 {
     if (name[0] == '/')
         return "it is absolute";
+    if (strlen(name) > NAME_MAX_LEN)
+        return "it has more than 255 bytes";
     for (const char *p = name; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return "it has control characters";
         else if (*p == '\\')
             return "it has a backslash";
+    for (const char *p = name; *p != '\0'; p += vml_utf8_char(p))
+        if (vml_utf8_char(p) == 0)
+            return "it is not UTF-8";
     for (const char *p = name; p != NULL; p = strchr(p, '/')) {
         p += *p == '/';
         if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
@@ -175,6 +183,47 @@ static int check_position(const struct vml_archive *a, struct vml_error *err)
                     (unsigned long long)at, (unsigned long long)a->expect);
 }
 
+static int trailing(uint64_t off, struct vml_error *err)
+{
+    return vml_fail(err, VML_EDATA, "ova/layout",
+                    "data behind the end of the tar, near offset %llu: other readers may see "
+                    "members in it",
+                    (unsigned long long)off);
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+    return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
+
+/* Behind the end there is only what fills it up.  libarchive stands behind the first block of
+ * zeroes or two, with the rest of its buffer not looked at. */
+static int check_tail(struct vml_archive *a, struct vml_error *err)
+{
+    uint64_t seen = (uint64_t)archive_filter_bytes(a->tar, 0), at = a->pos;
+    size_t left = at > seen ? (size_t)vml_min_u64(at - seen, a->buffered) : 0;
+
+    if (!is_zero(a->buffer + a->buffered - left, left))
+        return trailing(seen, err);
+    while (!a->ended) {
+        uint64_t end = a->pos;
+        bool hole = false;
+
+        if (vml_input_can_seek(a->in) && a->pos < vml_input_size(a->in) &&
+            vml_input_run(a->in, a->pos, &hole, &end, err) < 0)
+            return -1;
+        if (hole) {
+            a->pos = end;
+            continue;
+        }
+        if (on_read(a->tar, a, &(const void *){ NULL }) < 0)
+            return tar_failed(a, err);
+        if (!is_zero(a->buffer, a->buffered))
+            return trailing(a->pos - a->buffered, err);
+    }
+    return 0;
+}
+
 /* The next plain file.  *e is NULL at the end. */
 static int next_entry(struct vml_archive *a, struct archive_entry **e, const char **name,
                       struct vml_error *err)
@@ -193,7 +242,7 @@ static int next_entry(struct vml_archive *a, struct archive_entry **e, const cha
             return -1;
         if (rc == ARCHIVE_EOF) {
             *e = NULL;
-            return 0;
+            return check_tail(a, err);
         }
         if (++a->entries > MEMBERS_MAX)
             return vml_fail(err, VML_EDATA, "ova/layout", "more than %u members", MEMBERS_MAX);

@@ -102,7 +102,15 @@ right vm
 sed -i 's|ovf:compression="gzip"|ovf:compression="gzip" ovf:chunkSize="300000"|' vm/vm.ovf
 sums
 right vm
-run "$VMLIFT" check vm
+run "$VMLIFT" check vm >got
+! grep -q check/nothing got || fail "not looked into: $(cat got)"
+cp vm/one.vmdk.gz.000000001 keep.chunk # the digest is right, what is in it is not
+printf '%099d' 7 | dd of=vm/one.vmdk.gz.000000001 bs=1 seek=1000 conv=notrunc status=none
+sums
+expect 1 '' "$VMLIFT" check vm
+grep -q 'fault: one.vmdk.gz.*\[' stdout || fail "check: $(cat stdout)"
+mv keep.chunk vm/one.vmdk.gz.000000001
+sums
 mv vm/one.vmdk.gz.000000001 gone
 expect 3 ovf/chunk "$VMLIFT" convert --disk 3 vm out.raw
 mv gone vm/one.vmdk.gz.000000001
@@ -204,6 +212,14 @@ same one.raw got.raw
 run "$VMLIFT" convert --force --vm db - again.ova < <(cat in.ova)
 run "$VMLIFT" compare got.ova again.ova
 run "$VMLIFT" import --store store --name 'db of a pipe' --vm db - < <(cat in.ova)
+run "$VMLIFT" check vm in.ova # all disks of all machines
+cp vm/two.vmdk keep.vmdk
+printf '%099d' 7 | dd of=vm/two.vmdk bs=1 seek=100000 conv=notrunc status=none
+sums
+expect 1 '' "$VMLIFT" check vm
+grep -q 'fault: two.vmdk' stdout || fail "check: $(cat stdout)"
+mv keep.vmdk vm/two.vmdk
+sums
 expect 2 package/vm-unused "$VMLIFT" convert --vm web one.raw out.vmdk
 # the other machine's disk is not opened, but its bytes are checked where the tar has them
 sed -i 's/^\(SHA256(two.vmdk)= \)..../\10000/' vm/vm.mf

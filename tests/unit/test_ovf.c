@@ -8,9 +8,11 @@
 
 #include "check.h"
 
+static const struct ovf_how whole = { 0 };
+
 static int parse(struct ovf *o, const char *text, struct vml_error *err)
 {
-    return ovf_parse(o, text, strlen(text), NULL, false, err);
+    return ovf_parse(o, text, strlen(text), &whole, err);
 }
 
 static void check_fails(const char *text, const char *slug)
@@ -374,7 +376,7 @@ static void test_hostile_xml(void)
     check_fails("<!DOCTYPE e [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><Envelope>&x;</Envelope>",
                 "xml/dtd");
     check_fails("<!DOCTYPE e SYSTEM 'http://127.0.0.1:1/e.dtd'><Envelope/>", "xml/dtd");
-    check_fails("<Envelope>&nothing;</Envelope>", "xml/syntax");
+    check_fails("<Envelope>&nothing;</Envelope>", "xml/entity");
     check_fails("", "xml/syntax");
     check_fails("hello", "xml/syntax");
     check_fails("<Envelope>", "xml/syntax");
@@ -383,7 +385,7 @@ static void test_hostile_xml(void)
     check_fails("<Envelope>\xff\xfe</Envelope>", "xml/syntax");
     check_fails("<?xml version='1.0' encoding='UTF-7'?><Envelope>+ADw-x+AD4-</Envelope>",
                 "ovf/no-system");
-    CHECK_FAILS(ovf_parse(&o, "\xff\xfe<\0E\0/\0>\0", 10, NULL, false, &err), &err, "xml/syntax");
+    CHECK_FAILS(ovf_parse(&o, "\xff\xfe<\0E\0/\0>\0", 10, &whole, &err), &err, "xml/syntax");
     ovf_clear(&o);
     CHECK_FAILS(parse(&o, "<Envelope>\n\n<a>\n</b></Envelope>", &err), &err, "xml/syntax");
     CHECK(strstr(err.text, "line 4") != NULL);
@@ -409,7 +411,7 @@ static void test_cuts(void)
     CHECK_OK(parse(&o, text, &err), &err);
     ovf_clear(&o);
     for (size_t len = 0; len < sizeof text - 1; len++) {
-        CHECK_FAILS(ovf_parse(&o, text, len, NULL, false, &err), &err, "xml/syntax");
+        CHECK_FAILS(ovf_parse(&o, text, len, &whole, &err), &err, "xml/syntax");
         ovf_clear(&o);
     }
 }
@@ -445,7 +447,7 @@ static void test_print(void)
     }
     CHECK_OK(ovf_print(&text, &len, &what, &err), &err);
     CHECK_INT(strlen(text), len);
-    CHECK_OK(ovf_parse(&o, text, len, NULL, false, &err), &err);
+    CHECK_OK(ovf_parse(&o, text, len, &whole, &err), &err);
     CHECK_STR(o.machine.name, "a <b> & \"c\" \xc3\xbc ??");
     CHECK_STR(o.machine.os, "Debian");
     CHECK_INT(o.machine.cpus, 3);
@@ -474,7 +476,7 @@ static void test_print(void)
     machine = (struct vml_machine){ 0 };
     what.n_disks = 1;
     CHECK_OK(ovf_print(&text, &len, &what, &err), &err);
-    CHECK_OK(ovf_parse(&o, text, len, NULL, false, &err), &err);
+    CHECK_OK(ovf_parse(&o, text, len, &whole, &err), &err);
     CHECK_STR(o.machine.name, "vm");
     CHECK_INT(o.machine.cpus, 1);
     CHECK_INT(o.machine.memory, 1 << 30);
@@ -496,7 +498,7 @@ static void read_corpus_file(const char *path, unsigned *good)
     CHECK(f != NULL);
     len = fread(text, 1, sizeof text, f);
     fclose(f);
-    if (ovf_parse(&o, text, len, NULL, false, &err) == 0) {
+    if (ovf_parse(&o, text, len, &whole, &err) == 0) {
         printf("%s: %s, %u CPUs, %zu disks, firmware %d\n", path, o.machine.name, o.machine.cpus,
                o.n_disks, (int)o.machine.firmware);
         ++*good;

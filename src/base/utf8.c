@@ -1,6 +1,4 @@
-#include "ami/utf8.h"
-
-#include <stdbool.h>
+#include "vmlift/base.h"
 
 size_t vml_utf8_char(const char *text)
 {
