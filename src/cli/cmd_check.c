@@ -29,7 +29,8 @@ static const struct opt_verb verb = {
     1,
     -1,
     "Looks for damage: every table, bound, overlap, checksum, redundant copy and marker, of an OVA "
-    "also members, manifest and description, and inflates all that is compressed. Every fault is "
+    "or OVF also members, manifest, certificate and description, and inflates all that is "
+    "compressed. Every fault is "
     "told, not only the first. Exit status 1 when there is a fault; notes and warnings are none. "
     "With --json and several FILE there is one object on a line for each.\n"
     "With --target also what AWS's import, ESXi and others would say of it before anything is "

@@ -40,9 +40,9 @@ static const struct opt_verb verb = {
     "SRC DST",
     2,
     2,
-    "Copies the disk or the machine in SRC to DST in another format. SRC may be an OVA; a format "
-    "of "
-    "one disk takes an OVA of one disk, or the one that --disk names. SRC may be compressed with "
+    "Copies the disk or the machine in SRC to DST in another format. SRC may be an OVA, "
+    "or an OVF with its files beside it, by its name or its folder's; a format of one disk takes "
+    "an OVA of one disk, or the one that --disk names. SRC may be compressed with "
     "gzip, xz, zstd or bzip2. A manifest is checked before DST appears, and DST appears only when "
     "it is complete. \"-\" is standard input or output.\n"
     "An OVA keeps what its source says of the machine, as far as VMware has it; -o says otherwise. "
