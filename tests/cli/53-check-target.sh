@@ -66,9 +66,15 @@ for name in in odd; do
         clean $target v-$name.vmdk
         clean $target v-$name.ova
     done
-    for target in virtualbox workstation; do
-        clean $target v-$name-sparse.vmdk
+    for subformat in monolithicFlat twoGbMaxExtentSparse vmfs; do
+        run "$VMLIFT" convert -o subformat=$subformat $name.raw v-$name-$subformat.vmdk
     done
+    for target in virtualbox workstation; do
+        for kind in sparse monolithicFlat twoGbMaxExtentSparse; do
+            clean $target v-$name-$kind.vmdk
+        done
+    done
+    clean esxi v-$name-vmfs.vmdk
     clean azure v-$name-fixed.vhd
     for file in v-$name-fixed.vhd v-$name.vhd $name.raw; do
         clean aws "$file"
