@@ -93,7 +93,9 @@ struct vml_import {
     const char *virtualization;     /* NULL: hvm */
     const char *boot_mode;          /* NULL: from the OVF, else from the disk */
     const char *root_device;        /* NULL: /dev/sda1 */
-    const char *source;             /* recorded in the image: where the package came from */
+    const char *source;             /* recorded in the image: where the package came from; of an
+                                       encrypted one only in the snapshots' sealed descriptions */
+    const char *key;                /* encrypt the snapshots with it; NULL: do not */
     const struct vml_tag *tags;
     size_t n_tags;
     struct vml_copy *copy;   /* threads and progress (by disk) */

@@ -101,6 +101,9 @@ size_t vml_utf8_char(const char *p);
 int vml_random(void *buf, size_t n, struct vml_error *err);
 /* prefix and 17 lowercase hex digits, as EC2 makes IDs: "ami-0123456789abcdef0". */
 int vml_new_id(char out[32], const char *prefix, struct vml_error *err);
+/* A random UUID (version 4), as bytes in the order of its text, and as text. */
+int vml_uuid_new(uint8_t raw[16], char text[37], struct vml_error *err);
+void vml_uuid_print(char text[37], const uint8_t raw[16]);
 
 /* The time to write into outputs: SOURCE_DATE_EPOCH's if the program set it (vml_set_clock), else
  * the clock's.  Seconds since 1970. */

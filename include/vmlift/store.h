@@ -4,6 +4,7 @@
  *     STORE/lock            flock: shared by writers, exclusive for gc; nothing in it
  *     STORE/catalog.db      SQLite: packs, blocks, snapshots, images, tags
  *     STORE/packs/xx/ID.pack  immutable frames
+ *     STORE/keys/ID.key     keys of encrypted snapshots (vmlift/key.h)
  *
  * A store may be used by several processes; a struct vml_store by several threads. */
 #ifndef VMLIFT_STORE_H
@@ -28,6 +29,9 @@ struct vml_snapshot {
     uint64_t data_size; /* bytes of the blocks that are not holes */
     int64_t created;    /* seconds since 1970 */
     uint8_t root[32];   /* digest of the root block: with the size it names the content */
+    char key[37];       /* the key it is encrypted with (vmlift/key.h); "" when it is not */
+    uint8_t *sealed;    /* owned: its description, encrypted, in an encrypted snapshot's row */
+    size_t sealed_len;
 };
 void vml_snapshot_clear(struct vml_snapshot *s);
 
@@ -44,9 +48,10 @@ struct vml_txn;
 /* Holds the store's lock shared until it is freed.  One thread drives a transaction; the writers in
  * it are filled one after another. */
 int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *err);
-/* A writer for a new snapshot.  what->owner, region, description and created are taken from `what`;
- * ID, size, data_size and root are filled in there by the writer's finish, so `what` must live
- * until then.  The writer must be freed before the transaction. */
+/* A writer for a new snapshot.  what->owner, region, description, created and key are taken from
+ * `what`; ID, size, data_size, root and sealed are filled in there by the writer's finish, so
+ * `what` must live until then.  The writer must be freed before the transaction.  With a key: the
+ * errors of vml_key_get, and key/passphrase. */
 int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
                      struct vml_writer **out, struct vml_error *err);
 /* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. What
@@ -64,11 +69,15 @@ void vml_txn_freep(struct vml_txn **t);
 
 /* The disk of a snapshot, seekable.  A block that is missing or damaged is an error that names the
  * snapshot and the byte range (VML_EDATA store/block-missing, store/block-damaged), never zeroes.
- * snapshot/not-found.  The store must outlive the reader. */
+ * snapshot/not-found.  Of an encrypted one also the errors of vml_key_get and key/passphrase, for
+ * the store's user (vml_store_set_user).  The store must outlive the reader. */
 int vml_snapshot_open(struct vml_reader **out, struct vml_store *s, const char *id,
                       struct vml_error *err);
 int vml_snapshot_get(struct vml_store *s, const char *id, struct vml_snapshot *out,
                      struct vml_error *err);
+/* An encrypted snapshot that was got has no description: this gives it one, for the store's user;
+ * errors as of vml_snapshot_open.  Any other stays as it is. */
+int vml_snapshot_reveal(struct vml_store *s, struct vml_snapshot *snap, struct vml_error *err);
 /* Every snapshot, oldest first.  fn returns -1 to stop. */
 typedef int vml_snapshot_fn(void *arg, const struct vml_snapshot *snap, struct vml_error *err);
 int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struct vml_error *err);
@@ -106,12 +115,18 @@ struct vml_fault {
 /* Valid until fn returns. */
 typedef void vml_fault_fn(void *arg, const struct vml_fault *fault);
 /* Checks the catalog, reads every frame of every pack (XXH3 of the frame, SHA-256 of the block, on
- * all CPUs) and walks every tree.  fn is told each fault, once for each thing that suffers; *faults
- * counts the faults.  -1 only when the check itself could not be done.  progress is called from any
- * thread, one call at a time, in bytes of packs. */
+ * all CPUs) and walks every tree.  fn is told each fault, once for each thing that suffers; *out
+ * counts the faults.  Keys are used that need no passphrase or whose passphrase the user gives.  -1
+ * only when the check itself could not be done.  progress is called from any thread, one call at a
+ * time, in bytes of packs. */
+struct vml_verified {
+    uint64_t faults;
+    uint64_t
+        ciphertext; /* encrypted snapshots of which only that was checked, without their keys */
+};
 int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
-                     void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,
-                     struct vml_error *err);
+                     void (*progress)(void *arg, uint64_t done, uint64_t total),
+                     struct vml_verified *out, struct vml_error *err);
 
 struct vml_rebuilt {
     uint64_t packs, blocks, snapshots, images; /* what the new catalog holds */

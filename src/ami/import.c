@@ -10,6 +10,7 @@
 
 #include "ami/peek.h"
 #include "ami/registry.h"
+#include "vmlift/key.h"
 
 #define VOLUME_TYPE  "gp3" /* EC2's own default, gp2, ends at 16 TiB */
 #define MBR_BOOT_GIB 2047  /* the largest boot volume with an MBR */
@@ -24,6 +25,7 @@ struct import {
     struct vml_snapshot *snapshots; /* one for each disk */
     size_t n;
     struct vml_boot boot; /* of disk 0 */
+    char key[37];         /* what the snapshots are encrypted with, or "" */
     struct vml_copy own_copy;
     struct vml_notes own_notes; /* nobody asked for them */
 };
@@ -77,7 +79,8 @@ static int fill_image(struct import *m, struct vml_error *err)
         FILL(a->state, "State", "available", err) < 0)
         return -1;
     a->created = vml_now();
-    a->source = strdup(or_else(how->source, ""));
+    /* The names of files that are encrypted are in the snapshots' sealed descriptions only. */
+    a->source = strdup(how->key ? "" : or_else(how->source, ""));
     if (!a->source)
         return vml_fail_nomem(err);
     for (size_t i = 0; i < how->n_tags; i++) {
@@ -97,6 +100,18 @@ static int check_first(struct import *m, struct vml_db *db, struct vml_error *er
     if (vml_rule_nth_device(device, m->image.root_device, m->n - 1, err) < 0)
         return -1;
     return vml_registry_name_free(db, &m->image, err);
+}
+
+/* Early, so that no byte is read for nothing. */
+static int check_key(struct import *m, struct vml_store *s, struct vml_error *err)
+{
+    VML_AUTO(vml_key_clear) struct vml_key key = { 0 };
+    if (!m->how->key)
+        return 0;
+    if (vml_key_get(s, m->how->key, m->image.owner, m->image.region, &key, err) < 0)
+        return -1;
+    memcpy(m->key, key.id, sizeof m->key);
+    return 0;
 }
 
 /* --- disks ---------------------------------------------------------------------------------- */
@@ -138,6 +153,7 @@ static int describe_snapshot(struct import *m, size_t i, struct vml_error *err)
     snap->created = m->image.created;
     memcpy(snap->owner, m->image.owner, sizeof snap->owner);
     memcpy(snap->region, m->image.region, sizeof snap->region);
+    memcpy(snap->key, m->key, sizeof snap->key);
     return 0;
 }
 
@@ -265,7 +281,7 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
     m.copy = how->copy ? how->copy : &m.own_copy;
     m.notes = how->notes ? how->notes : &m.own_notes;
     *out = (struct vml_image){ 0 };
-    if (check_first(&m, vml_store_db(s), err) < 0)
+    if (check_first(&m, vml_store_db(s), err) < 0 || check_key(&m, s, err) < 0)
         return -1;
     m.snapshots = calloc(m.n, sizeof *m.snapshots);
     if (!m.snapshots)

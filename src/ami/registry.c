@@ -66,6 +66,24 @@ static int check(struct vml_db *db, const struct vml_image *a, struct vml_error 
     return vml_registry_name_free(db, a, err);
 }
 
+/* Who registers says nothing of encryption: a volume is encrypted when its snapshot is. */
+static int mark_encrypted(struct vml_db *db, struct vml_image *a, struct vml_error *err)
+{
+    for (size_t i = 0; i < a->n_mappings; i++) {
+        VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+        if (vml_db_query(db, &st, err, "SELECT * FROM snapshots WHERE id = ?", "t",
+                         a->mappings[i].snapshot) < 0)
+            return -1;
+        int row = vml_stmt_step(st, err);
+        if (row < 0)
+            return -1;
+        if (row > 0 && vml_row_check(st, 0, "snapshots", err) < 0)
+            return -1;
+        a->mappings[i].encrypted = row > 0 && vml_stmt_text(st, 9)[0] != '\0';
+    }
+    return 0;
+}
+
 static void put_root_first(struct vml_image *a)
 {
     size_t i = (size_t)(vml_image_root(a) - a->mappings);
@@ -104,7 +122,7 @@ static int insert_tags(struct vml_db *db, const struct vml_image *a, struct vml_
 int vml_registry_add(struct vml_db *db, struct vml_image *a, struct vml_error *err)
 {
     int64_t seq;
-    if (check(db, a, err) < 0)
+    if (check(db, a, err) < 0 || mark_encrypted(db, a, err) < 0)
         return -1;
     if (!a->id[0] && vml_new_id(a->id, "ami-", err) < 0)
         return -1;

@@ -76,3 +76,19 @@ int vml_new_id(char out[32], const char *prefix, struct vml_error *err)
     out[used] = '\0';
     return 0;
 }
+
+void vml_uuid_print(char text[37], const uint8_t raw[16])
+{
+    for (unsigned i = 0; i < 16; i++)
+        text += sprintf(text, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", raw[i]);
+}
+
+int vml_uuid_new(uint8_t raw[16], char text[37], struct vml_error *err)
+{
+    if (vml_random(raw, 16, err) < 0)
+        return -1;
+    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40);
+    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+    vml_uuid_print(text, raw);
+    return 0;
+}

@@ -32,9 +32,12 @@ const char vml_schema[] =
     "  root BLOB NOT NULL,"
     "  created INTEGER NOT NULL,"
     "  description TEXT NOT NULL,"
+    "  key TEXT NOT NULL,"    /* of an encrypted one; "" */
+    "  sealed BLOB NOT NULL," /* its description, encrypted; else nothing */
     "  sum BLOB NOT NULL"
     ") WITHOUT ROWID;"
     "CREATE INDEX snapshots_seq ON snapshots (seq, id);"
+    "CREATE INDEX snapshots_key ON snapshots (key);"
     "CREATE TABLE images ("
     "  id TEXT PRIMARY KEY NOT NULL,"
     "  seq INTEGER NOT NULL,"
@@ -102,8 +105,9 @@ const struct vml_sql_table vml_tables[] = {
     { "packs", "ti", { "id", "bytes" }, 1, -1 },
     { "blocks", "btiiiii", { "address", "pack", "off", "stored", "raw", "codec", "type" }, 1, -1 },
     { "snapshots",
-      "tittiibit",
-      { "id", "seq", "owner", "region", "size", "data_size", "root", "created", "description" },
+      "tittiibittb",
+      { "id", "seq", "owner", "region", "size", "data_size", "root", "created", "description",
+        "key", "sealed" },
       1,
       0 },
     { "images",

@@ -14,7 +14,8 @@ struct export
 };
 
 static const struct opt opts[] = {
-    OPT_TARGET(export), OPT_STORE(export), OPT_WHERE(export), OPT_COPY(export), { 0 },
+    OPT_TARGET(export), OPT_PASSPHRASE(export), OPT_STORE(export),
+    OPT_WHERE(export),  OPT_COPY(export),       { 0 },
 };
 
 static const struct opt_verb verb = { "export",

@@ -15,23 +15,39 @@ static const struct opt opts[] = {
     { 0 },
 };
 
-/* --- as EC2's DescribeImages has it --------------------------------------------------------- */
-
-static json_t *mapping_json(const struct vml_mapping *m)
+/* The key of a mapping's snapshot, "" where it has none. */
+static const char *key_of(struct vml_store *s, const struct vml_mapping *m, char key[37])
 {
-    return json_pack("{s:s, s:{s:s, s:I, s:s, s:b, s:b}}", "DeviceName", m->device, "Ebs",
-                     "SnapshotId", m->snapshot, "VolumeSize", (json_int_t)m->size_gib, "VolumeType",
-                     m->volume_type, "DeleteOnTermination", m->delete_on_termination, "Encrypted",
-                     m->encrypted);
+    VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { 0 };
+    struct vml_error ignored = { 0 };
+
+    key[0] = '\0';
+    if (m->encrypted && vml_snapshot_get(s, m->snapshot, &snap, &ignored) == 0)
+        memcpy(key, snap.key, sizeof snap.key);
+    return key;
 }
 
-static json_t *image_json(const struct vml_image *a)
+/* --- as EC2's DescribeImages has it --------------------------------------------------------- */
+
+static json_t *mapping_json(const struct vml_mapping *m, struct vml_store *s)
+{
+    char key[37];
+    json_t *v = json_pack("{s:s, s:{s:s, s:I, s:s, s:b, s:b}}", "DeviceName", m->device, "Ebs",
+                          "SnapshotId", m->snapshot, "VolumeSize", (json_int_t)m->size_gib,
+                          "VolumeType", m->volume_type, "DeleteOnTermination",
+                          m->delete_on_termination, "Encrypted", m->encrypted);
+    if (key_of(s, m, key)[0] != '\0')
+        json_object_set_new(json_object_get(v, "Ebs"), "KmsKeyId", json_string(key));
+    return v;
+}
+
+static json_t *image_json(const struct vml_image *a, struct vml_store *s)
 {
     json_t *mappings = json_array(), *tags = json_array();
     char when[32];
 
     for (size_t i = 0; i < a->n_mappings; i++)
-        json_array_append_new(mappings, mapping_json(&a->mappings[i]));
+        json_array_append_new(mappings, mapping_json(&a->mappings[i], s));
     for (size_t i = 0; i < a->n_tags; i++)
         json_array_append_new(tags, json_pack("{s:o, s:o}", "Key", json_text(a->tags[i].key),
                                               "Value", json_text(a->tags[i].value)));
@@ -53,6 +69,7 @@ static json_t *image_json(const struct vml_image *a)
 /* --- list ----------------------------------------------------------------------------------- */
 
 struct list {
+    struct vml_store *store;
     struct table table;
     json_t *images;
 };
@@ -71,7 +88,7 @@ static int list_one(void *arg, const struct vml_image *a, struct vml_error *err)
 
     for (size_t i = 0; i < a->n_mappings; i++)
         gib += a->mappings[i].size_gib;
-    json_array_append_new(l->images, image_json(a));
+    json_array_append_new(l->images, image_json(a, l->store));
     return table_add(&l->table, err, a->id, a->name, a->state, a->architecture, a->virtualization,
                      a->boot_mode[0] != '\0' ? a->boot_mode : "-",
                      vml_size_format(size, gib * VML_GIB), out_time(when, a->created), NULL);
@@ -94,8 +111,10 @@ static int image_list(struct cli *cli, int argc, char **argv, struct vml_error *
     if (local_where(&how.local, &where, err) < 0 ||
         local_store(&how.local, LOCAL_LIST, &s, err) < 0 ||
         table_add(&list.table, err, "ID", "NAME", "STATE", "ARCH", "VIRT", "BOOT", "SIZE",
-                  "CREATED", NULL) < 0 ||
-        (s != NULL && vml_registry_each(s, &where, list_one, &list, err) < 0))
+                  "CREATED", NULL) < 0)
+        return -1;
+    list.store = s;
+    if (s != NULL && vml_registry_each(s, &where, list_one, &list, err) < 0)
         return -1;
     if (cli->json)
         return out_json(json_pack("{s:O}", "Images", list.images), err);
@@ -105,9 +124,9 @@ static int image_list(struct cli *cli, int argc, char **argv, struct vml_error *
 
 /* --- show ----------------------------------------------------------------------------------- */
 
-static void show_text(const struct vml_image *a)
+static void show_text(const struct vml_image *a, struct vml_store *s)
 {
-    char when[32];
+    char when[32], key[37];
 
     out_line(stdout, "%-14s %s", "id:", a->id);
     out_line(stdout, "%-14s %s", "name:", a->name);
@@ -126,8 +145,9 @@ static void show_text(const struct vml_image *a)
     out_line(stdout, "%-14s %s", "root device:", a->root_device);
     for (size_t i = 0; i < a->n_mappings; i++) {
         const struct vml_mapping *m = &a->mappings[i];
-        out_line(stdout, "%-14s %s %s %" PRIu64 " GiB %s%s%s", "disk:", m->device, m->snapshot,
-                 m->size_gib, m->volume_type, m->encrypted ? " encrypted" : "",
+        out_line(stdout, "%-14s %s %s %" PRIu64 " GiB %s%s%s%s", "disk:", m->device, m->snapshot,
+                 m->size_gib, m->volume_type, m->encrypted ? " encrypted with " : "",
+                 m->encrypted ? key_of(s, m, key) : "",
                  m->delete_on_termination ? "" : " kept on termination");
     }
     for (size_t i = 0; i < a->n_tags; i++)
@@ -157,12 +177,12 @@ static int image_show(struct cli *cli, int argc, char **argv, struct vml_error *
         if (vml_registry_get(s, &where, cli->words[i], &a, err) < 0)
             return -1;
         if (cli->json) {
-            json_array_append_new(images, image_json(&a));
+            json_array_append_new(images, image_json(&a, s));
             continue;
         }
         if (i > 0)
             out_line(stdout, "%s", "");
-        show_text(&a);
+        show_text(&a, s);
     }
     return cli->json ? out_json(json_pack("{s:O}", "Images", images), err) : 0;
 }

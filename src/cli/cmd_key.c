@@ -325,6 +325,39 @@ static int key_rotate(struct cli *cli, int argc, char **argv, struct vml_error *
     return answer(cli, s, cli->words[0], err);
 }
 
+/* --- delete --------------------------------------------------------------------------------- */
+
+static const struct opt_verb delete_verb = {
+    "key delete",
+    "KEY...",
+    1,
+    -1,
+    "Deletes each key, unless a snapshot is encrypted with it. Waits for imports that are under "
+    "way.",
+    opts
+};
+
+static int key_delete(struct cli *cli, int argc, char **argv, struct vml_error *err)
+{
+    struct key how = { 0 };
+    struct vml_where where;
+    VML_AUTO(json_freep) json_t *ids = json_array();
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    int rc = opt_parse(cli, &delete_verb, &how, argc, argv, err);
+
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (local_where(&how.local, &where, err) < 0 ||
+        local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        return -1;
+    for (int i = 0; i < cli->n_words; i++) {
+        if (vml_key_delete(s, cli->words[i], where.owner, err) < 0)
+            return -1;
+        json_array_append_new(ids, json_text(cli->words[i]));
+    }
+    return cli->json ? out_json(json_pack("{s:O}", "KeyIds", ids), err) : 0;
+}
+
 static const struct verb verbs[] = {
     { "create", key_create, "make a key" },
     { "list", key_list, "list the keys that the account may use" },
@@ -332,6 +365,7 @@ static const struct verb verbs[] = {
     { "grant", key_grant, "let another account use a key" },
     { "revoke", key_revoke, "take a grant back" },
     { "rotate", key_rotate, "give a key new secrets" },
+    { "delete", key_delete, "delete keys that no snapshot is encrypted with" },
     { 0 },
 };
 

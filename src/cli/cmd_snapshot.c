@@ -11,8 +11,14 @@ struct snapshot {
 };
 
 static const struct opt list_opts[] = {
+    OPT_PASSPHRASE(snapshot),
     OPT_STORE(snapshot),
     OPT_WHERE(snapshot),
+    { 0 },
+};
+static const struct opt show_opts[] = {
+    OPT_PASSPHRASE(snapshot),
+    OPT_STORE(snapshot),
     { 0 },
 };
 static const struct opt opts[] = {
@@ -20,26 +26,42 @@ static const struct opt opts[] = {
     { 0 },
 };
 
+/* The description of an encrypted snapshot opens with its key only; what cannot be opened without
+ * asking is not worth a question here.  NULL: that could not be found out. */
+static const char *described(struct vml_store *store, struct vml_snapshot *s, struct vml_error *err)
+{
+    if (vml_snapshot_reveal(store, s, err) == 0)
+        return s->description != NULL ? s->description : "";
+    if (strncmp(err->slug, "key/", 4) == 0)
+        return "(encrypted)";
+    return err->code == VML_EDATA ? "(damaged)" : NULL;
+}
+
 /* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB, and
- * what "vmlift hash --tree" says of the same disk. */
-static json_t *snapshot_json(const struct vml_snapshot *s)
+ * what "vmlift hash --tree" says of the same disk: that of an encrypted one is not known. */
+static json_t *snapshot_json(const struct vml_snapshot *s, const char *description)
 {
     char when[32], root[65];
+    json_t *v = json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:b}", "SnapshotId", s->id,
+                          "OwnerId", s->owner, "Description", json_text(description), "State",
+                          "completed", "StartTime", out_ec2_time(when, s->created), "VolumeSize",
+                          (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes",
+                          (json_int_t)s->size, "FullSnapshotSizeInBytes", (json_int_t)s->data_size,
+                          "Encrypted", s->key[0] != '\0');
 
     vml_hex(root, s->root, sizeof s->root);
-
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:s}", "SnapshotId", s->id,
-                     "OwnerId", s->owner, "Description",
-                     json_text(s->description != NULL ? s->description : ""), "State", "completed",
-                     "StartTime", out_ec2_time(when, s->created), "VolumeSize",
-                     (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes", (json_int_t)s->size,
-                     "FullSnapshotSizeInBytes", (json_int_t)s->data_size, "Root", root);
+    if (s->key[0] != '\0')
+        json_object_set_new(v, "KmsKeyId", json_string(s->key));
+    else
+        json_object_set_new(v, "Root", json_string(root));
+    return v;
 }
 
 /* --- list ----------------------------------------------------------------------------------- */
 
 struct list {
     const struct vml_where *where;
+    struct vml_store *store;
     struct table table;
     json_t *snapshots;
 };
@@ -57,10 +79,18 @@ static int list_one(void *arg, const struct vml_snapshot *s, struct vml_error *e
 
     if (strcmp(s->owner, l->where->owner) != 0 || strcmp(s->region, l->where->region) != 0)
         return 0;
-    json_array_append_new(l->snapshots, snapshot_json(s));
+    VML_AUTO(vml_snapshot_clear) struct vml_snapshot own = { 0 };
+    const char *text = s->description;
+    if (s->key[0] != '\0') {
+        if (vml_snapshot_get(l->store, s->id, &own, err) < 0)
+            return -1;
+        text = described(l->store, &own, err);
+        if (text == NULL)
+            return -1;
+    }
+    json_array_append_new(l->snapshots, snapshot_json(s, text));
     return table_add(&l->table, err, s->id, vml_size_format(size, s->size),
-                     vml_size_format(data, s->data_size), out_time(when, s->created),
-                     s->description != NULL ? s->description : "", NULL);
+                     vml_size_format(data, s->data_size), out_time(when, s->created), text, NULL);
 }
 
 static const struct opt_verb list_verb = {
@@ -70,7 +100,7 @@ static const struct opt_verb list_verb = {
 
 static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct snapshot how = { 0 };
+    struct snapshot how = { .local.quiet = true };
     struct vml_where where = { 0 };
     VML_AUTO(list_clear) struct list list = { .where = &where, .snapshots = json_array() };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
@@ -80,8 +110,10 @@ static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_erro
         return rc < 0 ? -1 : 0;
     if (local_where(&how.local, &where, err) < 0 ||
         local_store(&how.local, LOCAL_LIST, &s, err) < 0 ||
-        table_add(&list.table, err, "ID", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) < 0 ||
-        (s != NULL && vml_snapshot_each(s, list_one, &list, err) < 0))
+        table_add(&list.table, err, "ID", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) < 0)
+        return -1;
+    list.store = s;
+    if (s != NULL && vml_snapshot_each(s, list_one, &list, err) < 0)
         return -1;
     if (cli->json)
         return out_json(json_pack("{s:O}", "Snapshots", list.snapshots), err);
@@ -91,14 +123,14 @@ static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_erro
 
 /* --- show ----------------------------------------------------------------------------------- */
 
-static void show_text(const struct vml_snapshot *s)
+static void show_text(const struct vml_snapshot *s, const char *description)
 {
     char buf[32], root[65];
 
     vml_hex(root, s->root, sizeof s->root);
     out_line(stdout, "%-14s %s", "id:", s->id);
-    if (s->description != NULL && s->description[0] != '\0')
-        out_line(stdout, "%-14s %s", "description:", s->description);
+    if (description[0] != '\0')
+        out_line(stdout, "%-14s %s", "description:", description);
     out_line(stdout, "%-14s %s", "owner:", s->owner);
     out_line(stdout, "%-14s %s", "region:", s->region);
     out_line(stdout, "%-14s %s", "created:", out_time(buf, s->created));
@@ -106,16 +138,19 @@ static void show_text(const struct vml_snapshot *s)
              s->size);
     out_line(stdout, "%-14s %s (%" PRIu64 " bytes)", "data:", vml_size_format(buf, s->data_size),
              s->data_size);
-    out_line(stdout, "%-14s %s", "root:", root);
+    if (s->key[0] != '\0')
+        out_line(stdout, "%-14s %s", "key:", s->key);
+    else
+        out_line(stdout, "%-14s %s", "root:", root);
 }
 
 static const struct opt_verb show_verb = {
-    "snapshot show", "SNAPSHOT...", 1, -1, "Tells all that is recorded of each snapshot.", opts
+    "snapshot show", "SNAPSHOT...", 1, -1, "Tells all that is recorded of each snapshot.", show_opts
 };
 
 static int snapshot_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct snapshot how = { 0 };
+    struct snapshot how = { .local.quiet = true };
     VML_AUTO(json_freep) json_t *snapshots = json_array();
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     int rc = opt_parse(cli, &show_verb, &how, argc, argv, err);
@@ -128,13 +163,16 @@ static int snapshot_show(struct cli *cli, int argc, char **argv, struct vml_erro
         VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { 0 };
         if (vml_snapshot_get(s, cli->words[i], &snap, err) < 0)
             return -1;
+        const char *description = described(s, &snap, err);
+        if (description == NULL)
+            return -1;
         if (cli->json) {
-            json_array_append_new(snapshots, snapshot_json(&snap));
+            json_array_append_new(snapshots, snapshot_json(&snap, description));
             continue;
         }
         if (i > 0)
             out_line(stdout, "%s", "");
-        show_text(&snap);
+        show_text(&snap, description);
     }
     return cli->json ? out_json(json_pack("{s:O}", "Snapshots", snapshots), err) : 0;
 }

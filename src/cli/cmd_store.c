@@ -14,7 +14,13 @@ static const struct opt opts[] = {
     OPT_STORE(store),
     { 0 },
 };
+static const struct opt rebuild_opts[] = {
+    OPT_STORE(store),
+    OPT_PROGRESS(store),
+    { 0 },
+};
 static const struct opt verify_opts[] = {
+    OPT_PASSPHRASE(store),
     OPT_STORE(store),
     OPT_PROGRESS(store),
     { 0 },
@@ -190,10 +196,10 @@ static const struct opt_verb verify_verb = {
 
 static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
-    struct store how = { 0 };
+    struct store how = { .local.quiet = true };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(verify_clear) struct verify v = { 0 };
-    uint64_t faults = 0;
+    struct vml_verified found = { 0 };
     int rc = opt_parse(cli, &verify_verb, &how, argc, argv, err);
 
     if (rc != 0)
@@ -202,15 +208,23 @@ static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error
     if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
         return -1;
     progress_start(&v.progress, how.progress, VML_SIZE_UNKNOWN);
-    if (vml_store_verify(s, on_fault, &v, on_progress, &faults, err) < 0)
+    if (vml_store_verify(s, on_fault, &v, on_progress, &found, err) < 0)
         return -1;
     progress_end(&v.progress);
     if (cli->json &&
-        out_json(json_pack("{s:I, s:O}", "count", (json_int_t)faults, "faults", v.faults), err) < 0)
+        out_json(json_pack("{s:I, s:O, s:I}", "count", (json_int_t)found.faults, "faults", v.faults,
+                           "ciphertext_only", (json_int_t)found.ciphertext),
+                 err) < 0)
         return -1;
-    if (!cli->json && faults == 0)
+    if (!cli->json && found.ciphertext > 0)
+        out_line(stdout,
+                 "%" PRIu64
+                 " encrypted snapshot%s could be checked as ciphertext only, without the "
+                 "key or its passphrase",
+                 found.ciphertext, found.ciphertext == 1 ? "" : "s");
+    if (!cli->json && found.faults == 0)
         out_line(stdout, "no faults");
-    return faults == 0 ? 0 : 1;
+    return found.faults == 0 ? 0 : 1;
 }
 
 /* --- rebuild -------------------------------------------------------------------------------- */
@@ -223,7 +237,7 @@ static const struct opt_verb rebuild_verb = {
     "Makes a lost or damaged catalog anew from the packs, and keeps the old one beside it. Prints "
     "what "
     "is damaged in the packs, and what suffers; exit status 1 when anything is.",
-    verify_opts
+    rebuild_opts
 };
 
 static int print_rebuilt(struct cli *cli, const struct verify *v, const struct vml_rebuilt *r,

@@ -66,9 +66,10 @@ static int ask_once(int tty, struct passphrase *p, const char *prompt, struct vm
         return vml_fail_errno(err, "the terminal");
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    if (write(tty, prompt, strlen(prompt)) < 0 || tcsetattr(tty, TCSAFLUSH, &hidden) < 0)
+    if (tcsetattr(tty, TCSAFLUSH, &hidden) < 0)
         return vml_fail_errno(err, "the terminal");
-    rc = read_line(tty, p, "the terminal", err);
+    rc = write(tty, prompt, strlen(prompt)) < 0 ? vml_fail_errno(err, "the terminal")
+                                                : read_line(tty, p, "the terminal", err);
     (void)tcsetattr(tty, TCSAFLUSH, &shown); /* also after an interruption */
     (void)!write(tty, "\n", 1);
     return rc;

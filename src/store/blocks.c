@@ -22,25 +22,25 @@ int vml_place_row(struct vml_stmt *st, struct vml_place *p, struct vml_error *er
 
     if (vml_row_check(st, 0, "blocks", err) < 0)
         return -1;
-    if (len != 32 || strlen(pack) != VML_KEY - 1 ||
-        strspn(pack, "0123456789abcdef") != VML_KEY - 1 || off < VML_PACK_HEADER ||
-        off > INT32_MAX || raw < 0 || raw > VML_FRAME_MAX || type < VML_FRAME_DATA ||
-        type > VML_FRAME_RECORD ||
-        (codec == VML_CODEC_STORED ? stored != raw
-                                   : codec != VML_CODEC_ZSTD || stored < 0 || stored >= raw))
-        return vml_fail(err, VML_EDATA, "catalog/corrupt",
-                        "catalog: a block's row cannot be: pack %.40s, offset %lld, stored %lld, "
-                        "raw %lld, codec %lld, type %lld",
-                        pack, (long long)off, (long long)stored, (long long)raw, (long long)codec,
-                        (long long)type);
-    memcpy(p->pack, pack, VML_KEY);
-    memcpy(p->entry.address, address, 32);
-    p->entry.off = (uint32_t)off;
-    p->entry.stored = (uint32_t)stored;
-    p->entry.raw = (uint32_t)raw;
-    p->entry.codec = (uint8_t)codec;
-    p->entry.type = (uint8_t)type;
-    return 0;
+    if (len == 32 && strlen(pack) == VML_KEY - 1 &&
+        strspn(pack, "0123456789abcdef") == VML_KEY - 1 && off >= 0 && off <= INT32_MAX &&
+        stored >= 0 && stored <= VML_FRAME_STORED && raw >= 0 && raw <= VML_FRAME_MAX &&
+        codec >= 0 && codec <= UINT8_MAX && type >= 0 && type <= UINT8_MAX) {
+        memcpy(p->pack, pack, VML_KEY);
+        p->entry = (struct vml_entry){ .off = (uint32_t)off,
+                                       .stored = (uint32_t)stored,
+                                       .raw = (uint32_t)raw,
+                                       .type = (uint8_t)type,
+                                       .codec = (uint8_t)codec };
+        memcpy(p->entry.address, address, 32);
+        if (vml_entry_sound(&p->entry))
+            return 0;
+    }
+    return vml_fail(err, VML_EDATA, "catalog/corrupt",
+                    "catalog: a block's row cannot be: pack %.40s, offset %lld, stored %lld, "
+                    "raw %lld, codec %lld, type %lld",
+                    pack, (long long)off, (long long)stored, (long long)raw, (long long)codec,
+                    (long long)type);
 }
 
 int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_place *p, bool *found,
@@ -57,8 +57,8 @@ int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_plac
     return rc == 1 ? vml_place_row(st, p, err) : 0;
 }
 
-static int read_at(struct vml_store *s, const struct vml_place *p, void *buf, size_t raw,
-                   struct vml_error *err)
+static int read_at(struct vml_store *s, const struct vml_place *p, const struct vml_cipher *cipher,
+                   void *buf, size_t raw, struct vml_error *err)
 {
     VML_AUTO(vml_freep) uint8_t *frame = NULL;
 
@@ -69,11 +69,11 @@ static int read_at(struct vml_store *s, const struct vml_place *p, void *buf, si
         return vml_fail_nomem(err);
     if (vml_frame_fetch(s->packs, p->pack, &p->entry, frame, err) < 0)
         return -1;
-    return vml_frame_expand(p->pack, &p->entry, frame, buf, err);
+    return vml_frame_expand(p->pack, &p->entry, cipher, frame, buf, err);
 }
 
-int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address[32], void *buf,
-                   size_t raw, struct vml_error *err)
+int vml_block_read(struct vml_store *s, struct vml_db *db, const struct vml_cipher *cipher,
+                   const uint8_t address[32], void *buf, size_t raw, struct vml_error *err)
 {
     struct vml_place at, before = { .pack = "" };
     bool found;
@@ -91,7 +91,7 @@ int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address
         /* A gc may have moved the block between the row and the read: then the row has changed. */
         if (strcmp(at.pack, before.pack) == 0)
             return -1;
-        if (read_at(s, &at, buf, raw, err) == 0)
+        if (read_at(s, &at, cipher, buf, raw, err) == 0)
             return 0;
         if (strcmp(err->slug, "store/block-missing") != 0)
             return -1;

@@ -55,4 +55,13 @@ int vml_cipher_seal(const struct vml_cipher *c, const void *aad, size_t aad_len,
 int vml_cipher_open(const struct vml_cipher *c, const void *aad, size_t aad_len,
                     const uint8_t *sealed, size_t len, void *out, struct vml_error *err);
 
+/* --- seal.c: what is said of a snapshot ------------------------------------------------------- */
+
+/* The description into snap->sealed, bound to all else that its row says, the root among it: who
+ * has no key can neither read the one nor change the other unnoticed. */
+int vml_snapshot_seal(const struct vml_cipher *c, struct vml_snapshot *snap, struct vml_error *err);
+/* And back, into snap->description.  VML_EDATA store/record: the row is not what was sealed. */
+int vml_snapshot_unseal(const struct vml_cipher *c, struct vml_snapshot *snap,
+                        struct vml_error *err);
+
 #endif

@@ -73,40 +73,52 @@ static bool parse_frame(const uint8_t *p, struct vml_entry *e)
     return true;
 }
 
-static bool entry_sound(const struct vml_entry *e)
+static bool is_sealed(const struct vml_entry *e)
 {
+    return (e->codec & VML_CODEC_SEALED) != 0;
+}
+
+bool vml_entry_sound(const struct vml_entry *e)
+{
+    uint32_t envelope = is_sealed(e) ? VML_ENVELOPE : 0, inside = e->stored - envelope;
+
     return e->type >= VML_FRAME_DATA && e->type <= VML_FRAME_RECORD && e->raw <= VML_FRAME_MAX &&
-           (e->codec == VML_CODEC_STORED ? e->stored == e->raw
-                                         : e->codec == VML_CODEC_ZSTD && e->stored < e->raw) &&
+           e->codec <= (VML_CODEC_ZSTD | VML_CODEC_SEALED) && e->stored >= envelope &&
+           ((e->codec & VML_CODEC_ZSTD) != 0 ? inside < e->raw : inside == e->raw) &&
            e->off >= VML_PACK_HEADER && e->off < PACK_MAX;
 }
 
 size_t vml_frame_bound(size_t raw)
 {
-    return VML_FRAME_HEADER + vml_zstd_bound(raw);
+    return VML_FRAME_HEADER + VML_ENVELOPE + vml_zstd_bound(raw);
 }
 
-int vml_frame_make(enum vml_frame_type type, const uint8_t address[32], const void *raw, size_t len,
-                   uint8_t *out, size_t *out_len, struct vml_error *err)
+int vml_frame_make(enum vml_frame_type type, const struct vml_cipher *cipher,
+                   const uint8_t address[32], const void *raw, size_t len, uint8_t *out,
+                   size_t *out_len, struct vml_error *err)
 {
     struct vml_entry e = { .type = (uint8_t)type, .codec = VML_CODEC_ZSTD };
-    size_t stored;
+    size_t envelope = cipher != NULL ? VML_ENVELOPE : 0, stored;
+    uint8_t *payload = out + VML_FRAME_HEADER;
 
     assert(len <= VML_FRAME_MAX);
-    if (vml_zstd_compress(1, raw, len, out + VML_FRAME_HEADER, vml_zstd_bound(len), &stored, err) <
-        0)
+    if (vml_zstd_compress(1, raw, len, payload + envelope, vml_zstd_bound(len), &stored, err) < 0)
         return -1;
     if (stored >= len) {
         e.codec = VML_CODEC_STORED;
         stored = len;
-        memcpy(out + VML_FRAME_HEADER, raw, len);
+        memcpy(payload + envelope, raw, len);
     }
+    if (cipher != NULL)
+        e.codec |= VML_CODEC_SEALED;
     memcpy(e.address, address, 32);
     e.raw = (uint32_t)len;
-    e.stored = (uint32_t)stored;
+    e.stored = (uint32_t)(envelope + stored);
     print_frame(out, &e);
-    print_sum(out + SUM, out, SUM, out + VML_FRAME_HEADER, stored);
-    *out_len = VML_FRAME_HEADER + stored;
+    if (cipher != NULL && vml_cipher_seal(cipher, out, SUM, payload, stored, err) < 0)
+        return -1;
+    print_sum(out + SUM, out, SUM, payload, e.stored);
+    *out_len = VML_FRAME_HEADER + e.stored;
     return 0;
 }
 
@@ -131,7 +143,7 @@ int vml_frame_fetch(struct vml_objects *packs, const char *pack, const struct vm
 {
     struct vml_entry found = { .off = e->off };
 
-    assert(entry_sound(e));
+    assert(vml_entry_sound(e));
     if (vml_objects_get(packs, pack, frame, VML_FRAME_HEADER + e->stored, e->off, err) < 0) {
         if (err->code == VML_ENOTFOUND)
             return frame_fail(err, "store/block-missing", pack, e, "the pack is missing");
@@ -151,14 +163,49 @@ int vml_frame_fetch(struct vml_objects *packs, const char *pack, const struct vm
     return 0;
 }
 
-int vml_frame_expand(const char *pack, const struct vml_entry *e, const uint8_t *frame, void *raw,
-                     struct vml_error *err)
+bool vml_frame_key(const struct vml_entry *e, const uint8_t *frame, char key_id[37])
 {
-    if (e->codec == VML_CODEC_STORED) {
-        memcpy(raw, frame + VML_FRAME_HEADER, e->raw);
+    if (!is_sealed(e))
+        return false;
+    vml_uuid_print(key_id, frame + VML_FRAME_HEADER);
+    return true;
+}
+
+/* The header's fields are authenticated with the payload: an address is bound to its bytes. */
+static int open_frame(const char *pack, const struct vml_entry *e, const struct vml_cipher *cipher,
+                      uint8_t *frame, struct vml_error *err)
+{
+    uint8_t *sealed = frame + VML_FRAME_HEADER;
+
+    if (vml_cipher_open(cipher, frame, SUM, sealed, e->stored - VML_ENVELOPE, sealed + VML_ENVELOPE,
+                        err) == 0)
+        return 0;
+    return err->code == VML_EDATA
+               ? vml_frame_damaged(err, pack, e, "it does not open with its snapshot's key")
+               : -1;
+}
+
+int vml_frame_expand(const char *pack, const struct vml_entry *e, const struct vml_cipher *cipher,
+                     uint8_t *frame, void *raw, struct vml_error *err)
+{
+    const uint8_t *inside = frame + VML_FRAME_HEADER;
+    size_t stored = e->stored;
+
+    if (is_sealed(e) != (cipher != NULL))
+        return vml_frame_damaged(err, pack, e,
+                                 is_sealed(e) ? "it is encrypted and must not be"
+                                              : "it is not encrypted and must be");
+    if (cipher != NULL) {
+        if (open_frame(pack, e, cipher, frame, err) < 0)
+            return -1;
+        inside += VML_ENVELOPE;
+        stored -= VML_ENVELOPE;
+    }
+    if ((e->codec & VML_CODEC_ZSTD) == 0) {
+        memcpy(raw, inside, e->raw);
         return 0;
     }
-    if (vml_zstd_expand(frame + VML_FRAME_HEADER, e->stored, raw, e->raw, err) == 0)
+    if (vml_zstd_expand(inside, stored, raw, e->raw, err) == 0)
         return 0;
     return err->code == VML_EDATA ? vml_frame_damaged(err, pack, e, "it does not expand") : -1;
 }
@@ -239,7 +286,7 @@ int vml_pack_append(struct vml_pack *p, const uint8_t *frame, size_t len, struct
     struct vml_entry e = { .off = (uint32_t)p->bytes };
     bool ok = parse_frame(frame, &e);
 
-    assert(ok && entry_sound(&e) && len == VML_FRAME_HEADER + e.stored);
+    assert(ok && vml_entry_sound(&e) && len == VML_FRAME_HEADER + e.stored);
     assert(!vml_pack_crowded(p) && !vml_pack_has(p, e.address));
     (void)ok;
     if (p->n == p->cap) {
@@ -351,7 +398,7 @@ static int parse_index(const char *pack, const uint8_t *index, uint64_t end,
         struct vml_entry *e = &entries[i];
 
         parse_entry(index + i * VML_INDEX_ENTRY, e);
-        if (!entry_sound(e) || e->off != off)
+        if (!vml_entry_sound(e) || e->off != off)
             return pack_damaged(err, pack, "its index has a frame that cannot be");
         off += VML_FRAME_HEADER + e->stored;
     }
@@ -421,7 +468,7 @@ int vml_pack_salvage(struct vml_objects *packs, const char *pack, struct vml_ent
         if (vml_objects_get(packs, pack, header, sizeof header, off, err) < 0)
             return -1;
         e->off = (uint32_t)off;
-        if (!parse_frame(header, e) || !entry_sound(e))
+        if (!parse_frame(header, e) || !vml_entry_sound(e))
             break;
         off += VML_FRAME_HEADER + e->stored;
         ++*n;

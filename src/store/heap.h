@@ -2,10 +2,12 @@
 #ifndef VMLIFT_STORE_HEAP_H
 #define VMLIFT_STORE_HEAP_H
 
+#include "store/crypt.h"
 #include "store/objects.h"
 
 #define VML_FRAME_HEADER 64u
-#define VML_FRAME_MAX    (512u << 10) /* raw bytes in a frame */
+#define VML_FRAME_MAX    (512u << 10)                   /* raw bytes in a frame */
+#define VML_FRAME_STORED (VML_FRAME_MAX + VML_ENVELOPE) /* and stored ones, without the header */
 #define VML_PACK_HEADER  64u
 #define VML_PACK_FOOTER  64u
 #define VML_INDEX_ENTRY  48u
@@ -16,7 +18,8 @@ enum vml_frame_type {
     VML_FRAME_ROOT,     /* digests of leaves */
     VML_FRAME_RECORD,   /* what the catalog says of a snapshot or an image, JSON */
 };
-enum vml_frame_codec { VML_CODEC_STORED, VML_CODEC_ZSTD };
+/* The flag: these bytes are encrypted, in an envelope (crypt.h). */
+enum vml_frame_codec { VML_CODEC_STORED, VML_CODEC_ZSTD, VML_CODEC_SEALED = 2 };
 
 /* A frame in a pack. The type says what it was written for: a data block that happens to have the
  * bytes of a leaf has its address too, and is found under whichever came first. */
@@ -29,16 +32,23 @@ struct vml_entry {
 /* --- frames --------------------------------------------------------------------------------- */
 
 size_t vml_frame_bound(size_t raw);
-/* The frame of len bytes whose digest is address, at out (vml_frame_bound(len) bytes). */
-int vml_frame_make(enum vml_frame_type type, const uint8_t address[32], const void *raw, size_t len,
-                   uint8_t *out, size_t *out_len, struct vml_error *err);
+/* Can there be such a frame?  For what comes from a file or a row. */
+bool vml_entry_sound(const struct vml_entry *e);
+/* The frame of len bytes whose address that is, at out (vml_frame_bound(len) bytes); encrypted with
+ * cipher unless that is NULL. */
+int vml_frame_make(enum vml_frame_type type, const struct vml_cipher *cipher,
+                   const uint8_t address[32], const void *raw, size_t len, uint8_t *out,
+                   size_t *out_len, struct vml_error *err);
 /* Reads and checks the frame that stands where `e` says: header and payload, VML_FRAME_HEADER +
  * e->stored bytes.  VML_EDATA store/block-missing: the pack is not there; store/block-damaged. */
 int vml_frame_fetch(struct vml_objects *packs, const char *pack, const struct vml_entry *e,
                     uint8_t *frame, struct vml_error *err);
-/* The e->raw bytes in a frame that was fetched. */
-int vml_frame_expand(const char *pack, const struct vml_entry *e, const uint8_t *frame, void *raw,
-                     struct vml_error *err);
+/* The e->raw bytes in a frame that was fetched; an encrypted one is opened in place.  It must be
+ * encrypted with cipher, or where that is NULL not at all. */
+int vml_frame_expand(const char *pack, const struct vml_entry *e, const struct vml_cipher *cipher,
+                     uint8_t *frame, void *raw, struct vml_error *err);
+/* The key that a frame which was fetched is encrypted with; false: it is not. */
+bool vml_frame_key(const struct vml_entry *e, const uint8_t *frame, char key_id[37]);
 int vml_frame_damaged(struct vml_error *err, const char *pack, const struct vml_entry *e,
                       const char *why);
 

@@ -37,8 +37,6 @@ int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err);
 char *vml_in_folder(const char *dir, const char *name, struct vml_error *err); /* malloc'd path */
 /* That path was made in its folder becomes durable. */
 int vml_sync_above(const char *path, struct vml_error *err);
-int vml_uuid_new(uint8_t raw[16], char out[37], struct vml_error *err);
-void vml_uuid_print(char out[37], const uint8_t raw[16]);
 
 /* --- blocks.c: the catalog's rows of blocks ------------------------------------------------- */
 
@@ -52,9 +50,10 @@ int vml_place_put(struct vml_db *db, const char *pack, const struct vml_entry *e
                   struct vml_error *err);
 int vml_block_find(struct vml_db *db, const uint8_t address[32], struct vml_place *p, bool *found,
                    struct vml_error *err);
-/* The bytes of a block, checked by XXH3.  VML_EDATA store/block-missing, store/block-damaged. */
-int vml_block_read(struct vml_store *s, struct vml_db *db, const uint8_t address[32], void *buf,
-                   size_t raw, struct vml_error *err);
+/* The bytes of a block, checked by XXH3, which is encrypted with cipher (NULL: not encrypted).
+ * VML_EDATA store/block-missing, store/block-damaged. */
+int vml_block_read(struct vml_store *s, struct vml_db *db, const struct vml_cipher *cipher,
+                   const uint8_t address[32], void *buf, size_t raw, struct vml_error *err);
 /* Has the catalog a row of this pack? */
 int vml_pack_known(struct vml_db *db, const char *pack, bool *known, struct vml_error *err);
 
@@ -168,6 +167,8 @@ struct vml_scan {
     int (*done)(void *arg, const struct vml_scan_item *item, const void *raw,
                 const struct vml_error *fault, struct vml_error *err);
     void *arg;
+    struct vml_checked_keys *keys; /* for encrypted frames; NULL: their XXH3 is all that is checked,
+                                      and raw is none */
 };
 int vml_scan(const struct vml_scan *scan, struct vml_objects *packs, struct vml_error *err);
 
@@ -198,6 +199,25 @@ void vml_damage_say(struct vml_damage *d, const struct vml_error *fault);
 /* All snapshots and records: what suffers from what was noted, and what else they lack. */
 int vml_damage_walk(struct vml_damage *d, struct vml_error *err);
 int vml_damage_tell(struct vml_damage *d, struct vml_error *err);
+
+/* --- verify_keys.c -------------------------------------------------------------------------- */
+
+/* The keys that there are, for a check that does without those that are not to be had. */
+struct vml_checked_keys {
+    struct vml_store *store;
+    pthread_mutex_t lock;
+    char (*closed)[37]; /* owned: tried, and in vain */
+    size_t n_closed;
+};
+void vml_checked_keys_init(struct vml_checked_keys *k, struct vml_store *s);
+void vml_checked_keys_clear(struct vml_checked_keys *k);
+/* *out is NULL when the key is missing, damaged, or its passphrase is not known.  Any thread. */
+int vml_checked_key(struct vml_checked_keys *k, const char *id, const struct vml_cipher **out,
+                    struct vml_error *err);
+/* Notes damaged key files, and rows of encrypted snapshots that are not what was sealed; *closed
+ * counts those whose key is not to be had. */
+int vml_damage_keys(struct vml_damage *d, struct vml_checked_keys *k, uint64_t *closed,
+                    struct vml_error *err);
 
 /* --- tree.c --------------------------------------------------------------------------------- */
 

@@ -162,3 +162,12 @@ int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error
         return vml_fail_errno(err, "%s", path);
     return vml_wait_lock(*fd, LOCK_EX, path, err);
 }
+
+int vml_key_remove(const struct vml_store *s, const char *id, int folder, struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *path = key_path(s, id, err);
+
+    if (path == NULL)
+        return -1;
+    return unlink(path) < 0 || fsync(folder) < 0 ? vml_fail_errno(err, "%s", path) : 0;
+}

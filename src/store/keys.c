@@ -462,3 +462,34 @@ int vml_key_rotate(struct vml_store *s, const char *id, const char *owner, const
         return -1;
     return vml_key_save(s, &f, true, err);
 }
+
+/* --- deleting ------------------------------------------------------------------------------- */
+
+/* A snapshot whose row is damaged, or lost, might be one of its own. */
+static int check_unused(struct vml_store *s, const char *id, struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    int rc;
+
+    if (vml_table_check(s->db, "snapshots", err) < 0 ||
+        vml_db_query(s->db, &st, err, "SELECT id FROM snapshots WHERE key = ? LIMIT 1", "t", id) <
+            0 ||
+        (rc = vml_stmt_step(st, err)) < 0)
+        return -1;
+    return rc == 0 ? 0
+                   : vml_fail(err, VML_EREFUSED, "key/in-use",
+                              "key %s: snapshot %s is encrypted with it", id, vml_stmt_text(st, 0));
+}
+
+/* Writers unlock their keys while they hold the store's lock. */
+int vml_key_delete(struct vml_store *s, const char *id, const char *owner, struct vml_error *err)
+{
+    VML_AUTO(vml_close_fdp) int lock = -1;
+    VML_AUTO(vml_close_fdp) int keys = -1;
+    VML_AUTO(vml_key_file_clear) struct vml_key_file f = { .data = NULL };
+
+    if (vml_store_lock(s, true, &lock, err) < 0 || begin(s, id, owner, &keys, &f, err) < 0 ||
+        check_unused(s, id, err) < 0)
+        return -1;
+    return vml_key_remove(s, id, keys, err);
+}

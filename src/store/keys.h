@@ -12,6 +12,8 @@ int vml_key_save(const struct vml_store *s, const struct vml_key_file *f, bool r
                  struct vml_error *err);
 /* Nobody else changes keys until *fd is closed.  make: the folder, where there is none. */
 int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error *err);
+/* folder is what vml_key_lock gave. */
+int vml_key_remove(const struct vml_store *s, const char *id, int folder, struct vml_error *err);
 /* May account (NULL: nobody) use the key in that region?  key/denied, key/missing. */
 int vml_key_check_use(const struct vml_key *k, const char *account, const char *region,
                       struct vml_error *err);

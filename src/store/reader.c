@@ -12,6 +12,7 @@
 struct snapshot_reader {
     struct vml_reader base;
     struct vml_store *store;
+    const struct vml_cipher *cipher; /* NULL: it is not encrypted */
     uint8_t *root;
     uint64_t n_leaves;
     pthread_mutex_t lock; /* all below */
@@ -50,7 +51,7 @@ static int get_leaf(struct snapshot_reader *r, uint64_t number, const uint8_t **
         if (r->kept[i].digests == NULL && (r->kept[i].digests = malloc(VML_BLOCK)) == NULL)
             return vml_fail_nomem(err);
         r->kept[i].number = NO_LEAF;
-        if (vml_block_read(r->store, r->store->db, r->root + number * 32, r->kept[i].digests,
+        if (vml_block_read(r->store, r->store->db, NULL, r->root + number * 32, r->kept[i].digests,
                            VML_BLOCK, err) < 0)
             return suffers(r, number * VML_LEAF_SPAN, VML_LEAF_SPAN, err);
         r->kept[i].number = number;
@@ -137,7 +138,7 @@ static int load_part(struct snapshot_reader *r, uint64_t number, size_t skip, si
         if (whole == NULL)
             return vml_fail_nomem(err);
     }
-    if (vml_block_read(r->store, r->store->db, address, to, VML_BLOCK, err) < 0)
+    if (vml_block_read(r->store, r->store->db, r->cipher, address, to, VML_BLOCK, err) < 0)
         return suffers(r, number * VML_BLOCK, VML_BLOCK, err);
     if (whole != NULL)
         memcpy(buf, whole + skip, len);
@@ -189,13 +190,28 @@ static int open_tree(struct snapshot_reader *r, const struct vml_snapshot *snap,
     r->root = malloc(r->n_leaves * 32 + 1);
     if (r->base.name == NULL || r->root == NULL)
         return vml_fail_nomem(err);
-    if (vml_block_read(r->store, r->store->db, snap->root, r->root, r->n_leaves * 32, err) < 0) {
+    if (vml_block_read(r->store, r->store->db, NULL, snap->root, r->root, r->n_leaves * 32, err) <
+        0) {
         suffers(r, 0, snap->size, err);
         if (err->code != VML_EINTERRUPTED)
             vml_error_prefix(err, "%s", snap->id);
         return -1;
     }
     return 0;
+}
+
+/* That the row opens with the key says that its root is the one which was written, and so are the
+ * addresses beneath it. */
+static int open_key(struct snapshot_reader *r, struct vml_snapshot *snap, struct vml_error *err)
+{
+    if (snap->key[0] == '\0')
+        return 0;
+    if (vml_cipher_get(r->store, snap->key, snap->region, &r->cipher, err) == 0 &&
+        vml_snapshot_unseal(r->cipher, snap, err) == 0)
+        return 0;
+    if (err->code != VML_EINTERRUPTED)
+        vml_error_prefix(err, "%s", snap->id);
+    return -1;
 }
 
 static void snapshot_freep(struct vml_snapshot *s)
@@ -227,7 +243,7 @@ int vml_snapshot_open(struct vml_reader **out, struct vml_store *s, const char *
                                    .unit = VML_BLOCK,
                                    .can_seek = true };
     r->store = s;
-    if (open_tree(r, &snap, err) < 0)
+    if (open_key(r, &snap, err) < 0 || open_tree(r, &snap, err) < 0)
         return -1;
     *out = base;
     base = NULL;

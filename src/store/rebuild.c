@@ -228,7 +228,7 @@ static int load_text(struct rebuild *r, const uint8_t *address, struct vml_recor
     if (text == NULL)
         return vml_fail_nomem(err);
     if (vml_block_find(r->db, address, &place, &found, err) < 0 ||
-        vml_block_read(r->store, r->db, address, text, found ? place.entry.raw : 0, err) < 0)
+        vml_block_read(r->store, r->db, NULL, address, text, found ? place.entry.raw : 0, err) < 0)
         return -1;
     return vml_record_parse(record, text, place.entry.raw, err);
 }

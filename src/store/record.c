@@ -212,7 +212,7 @@ static int read_record(struct vml_store *s, const char *pack, const struct vml_e
     if (frame == NULL || text == NULL)
         return vml_fail_nomem(err);
     if (vml_frame_fetch(s->packs, pack, e, frame, err) < 0 ||
-        vml_frame_expand(pack, e, frame, text, err) < 0)
+        vml_frame_expand(pack, e, NULL, frame, text, err) < 0)
         return -1;
     return vml_record_parse(out, text, e->raw, err);
 }

@@ -78,19 +78,31 @@ struct scan_writer {
 struct verdict {
     struct vml_error fault;
     uint8_t raw[VML_FRAME_MAX];
-    uint8_t frame[VML_FRAME_HEADER + VML_FRAME_MAX];
+    uint8_t frame[VML_FRAME_HEADER + VML_FRAME_STORED];
 };
 
+/* Of a frame whose key is not to be had the XXH3 is all that can be checked. */
 static int check_frame(const struct scan_writer *w, const struct vml_scan_item *item,
                        struct verdict *v)
 {
     const struct vml_entry *e = &item->entry;
+    const struct vml_cipher *cipher = NULL;
     uint8_t address[32];
+    char key[37];
 
-    if (vml_frame_fetch(w->packs, item->pack, e, v->frame, &v->fault) < 0 ||
-        vml_frame_expand(item->pack, e, v->frame, v->raw, &v->fault) < 0)
+    if (vml_frame_fetch(w->packs, item->pack, e, v->frame, &v->fault) < 0)
+        return -1;
+    if (vml_frame_key(e, v->frame, key)) {
+        if (w->scan->keys != NULL && vml_checked_key(w->scan->keys, key, &cipher, &v->fault) < 0)
+            return -1;
+        if (cipher == NULL)
+            return 0;
+    }
+    if (vml_frame_expand(item->pack, e, cipher, v->frame, v->raw, &v->fault) < 0)
         return -1;
     vml_sha256(v->raw, e->raw, address);
+    if (cipher != NULL)
+        vml_cipher_address(cipher, address, address);
     if (memcmp(address, e->address, 32) == 0)
         return 0;
     return vml_frame_damaged(&v->fault, item->pack, e, "its bytes do not have that SHA-256");

@@ -8,21 +8,27 @@
 void vml_snapshot_clear(struct vml_snapshot *s)
 {
     free(s->description);
+    free(s->sealed);
     s->description = NULL;
+    s->sealed = NULL;
+    s->sealed_len = 0;
 }
 
 /* --- rows ----------------------------------------------------------------------------------- */
 
 static int parse_row(struct vml_stmt *st, struct vml_snapshot *snap, struct vml_error *err)
 {
-    size_t root_len;
-    const void *root = vml_stmt_blob(st, 6, &root_len);
+    size_t root_len, sealed_len;
+    const void *root = vml_stmt_blob(st, 6, &root_len),
+               *sealed = vml_stmt_blob(st, 10, &sealed_len);
+    const char *description = vml_stmt_text(st, 8), *key = vml_stmt_text(st, 9);
     int64_t size = vml_stmt_int(st, 4), data_size = vml_stmt_int(st, 5);
 
     if (vml_row_check(st, 0, "snapshots", err) < 0)
         return -1;
     if (root_len != 32 || size < 0 || (uint64_t)size > VML_DISK_MAX || data_size < 0 ||
-        data_size > size)
+        data_size > size || strlen(key) >= sizeof snap->key ||
+        (key[0] == '\0' ? sealed_len != 0 : sealed_len < VML_ENVELOPE || description[0] != '\0'))
         return vml_fail(err, VML_EDATA, "catalog/corrupt",
                         "catalog: the row of snapshot %.40s cannot be: size %lld, data %lld",
                         vml_stmt_text(st, 0), (long long)size, (long long)data_size);
@@ -33,8 +39,15 @@ static int parse_row(struct vml_stmt *st, struct vml_snapshot *snap, struct vml_
     snprintf(snap->owner, sizeof snap->owner, "%s", vml_stmt_text(st, 2));
     snprintf(snap->region, sizeof snap->region, "%s", vml_stmt_text(st, 3));
     memcpy(snap->root, root, 32);
-    snap->description = strdup(vml_stmt_text(st, 8));
-    return snap->description != NULL ? 0 : vml_fail_nomem(err);
+    memcpy(snap->key, key, strlen(key));
+    snap->description = strdup(description);
+    snap->sealed = malloc(sealed_len + 1);
+    snap->sealed_len = sealed_len;
+    if (snap->description == NULL || snap->sealed == NULL)
+        return vml_fail_nomem(err);
+    if (sealed_len > 0)
+        memcpy(snap->sealed, sealed, sealed_len);
+    return 0;
 }
 
 int vml_snapshot_rows(struct vml_db *db, vml_snapshot_fn *fn, void *arg, struct vml_error *err)

@@ -92,24 +92,6 @@ int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vm
 
 /* --- the format file ------------------------------------------------------------------------ */
 
-void vml_uuid_print(char out[37], const uint8_t raw[16])
-{
-    char hex[33];
-
-    vml_hex(hex, raw, 16);
-    snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
-int vml_uuid_new(uint8_t raw[16], char out[37], struct vml_error *err)
-{
-    if (vml_random(raw, 16, err) < 0)
-        return -1;
-    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* version 4: random */
-    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
-    vml_uuid_print(out, raw);
-    return 0;
-}
-
 /* Any changed bit is found: the sum is of all before it, and no file is right but this one. */
 static void print_format(char text[FORMAT_MAX], const char *uuid)
 {

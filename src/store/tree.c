@@ -1,4 +1,5 @@
-/* Walking a snapshot's tree, for those who want its digests and not its bytes. */
+/* Walking a snapshot's tree, for those who want its digests and not its bytes.  No node of a tree
+ * is encrypted, so that it takes no key: those of an encrypted snapshot hold HMACs. */
 #include "store/internal.h"
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static int walk_leaf(const struct walk *w, const uint8_t address[32], uint64_t o
     digests = malloc(VML_BLOCK);
     if (digests == NULL)
         return vml_fail_nomem(err);
-    if (vml_block_read(w->store, w->db, address, digests, VML_BLOCK, err) < 0)
+    if (vml_block_read(w->store, w->db, NULL, address, digests, VML_BLOCK, err) < 0)
         return suffers(off, len, err);
     for (const uint8_t *d = digests; off < end; d += 32, off += VML_BLOCK)
         if (!vml_is_hole(d) &&
@@ -53,7 +54,7 @@ int vml_tree_walk(struct vml_store *s, struct vml_db *db, const struct vml_snaps
     root = malloc(n * 32 + 1);
     if (root == NULL)
         return vml_fail_nomem(err);
-    if (vml_block_read(s, db, snap->root, root, n * 32, err) < 0)
+    if (vml_block_read(s, db, NULL, snap->root, root, n * 32, err) < 0)
         return suffers(0, snap->size, err);
     for (uint64_t i = 0; i < n; i++) {
         if (vml_interrupted())

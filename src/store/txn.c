@@ -187,7 +187,7 @@ int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, 
         return -1;
     if (known)
         return 0;
-    if (vml_frame_make(type, address, raw, len, frame, &frame_len, err) < 0)
+    if (vml_frame_make(type, NULL, address, raw, len, frame, &frame_len, err) < 0)
         return -1;
     return vml_txn_frame(t, frame, frame_len, err);
 }
@@ -195,7 +195,7 @@ int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, 
 int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_error *err)
 {
     struct vml_snapshot *more;
-    char *description;
+    struct vml_snapshot copy = *snap;
 
     if (check_alive(t, err) < 0)
         return -1;
@@ -203,11 +203,17 @@ int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, str
     if (more == NULL)
         return vml_fail_nomem(err);
     t->pending = more;
-    description = strdup(snap->description != NULL ? snap->description : "");
-    if (description == NULL)
+    /* What is sealed is nowhere else. */
+    copy.description =
+        strdup(snap->description != NULL && snap->key[0] == '\0' ? snap->description : "");
+    copy.sealed = malloc(snap->sealed_len + 1);
+    if (copy.description == NULL || copy.sealed == NULL) {
+        vml_snapshot_clear(&copy);
         return vml_fail_nomem(err);
-    more[t->n_pending] = *snap;
-    more[t->n_pending++].description = description;
+    }
+    if (snap->sealed_len > 0)
+        memcpy(copy.sealed, snap->sealed, snap->sealed_len);
+    more[t->n_pending++] = copy;
     return 0;
 }
 
@@ -222,9 +228,10 @@ static int insert_snapshots(struct vml_txn *t, struct vml_error *err)
         int64_t seq;
 
         if (vml_row_next(db, "snapshots", &seq, err) < 0 ||
-            vml_row_insert(db, err, "snapshots", "tittiibit", snap->id, seq, snap->owner,
+            vml_row_insert(db, err, "snapshots", "tittiibittb", snap->id, seq, snap->owner,
                            snap->region, (int64_t)snap->size, (int64_t)snap->data_size, snap->root,
-                           sizeof snap->root, snap->created, snap->description) < 0)
+                           sizeof snap->root, snap->created, snap->description, snap->key,
+                           snap->sealed, snap->sealed_len) < 0)
             return -1;
     }
     return 0;
@@ -254,7 +261,7 @@ static int write_record(struct vml_txn *t, const char *object, int64_t seq, int6
     if (frame == NULL)
         return vml_fail_nomem(err);
     vml_sha256(text, strlen(text), address);
-    if (vml_frame_make(VML_FRAME_RECORD, address, text, strlen(text), frame, &len, err) < 0)
+    if (vml_frame_make(VML_FRAME_RECORD, NULL, address, text, strlen(text), frame, &len, err) < 0)
         return -1;
     if (t->pack != NULL && vml_pack_crowded(t->pack) && seal_last(t, err) < 0)
         return -1;

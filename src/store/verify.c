@@ -6,6 +6,8 @@
  *               rows
  *     trees     each digest has a row and no fault
  *     records   each object has one, and it says what the rows say
+ *     keys      each file is whole; each encrypted snapshot's row opens with its key, and so do its
+ *               frames.  Where a key is not to be had, their XXH3 is what is left
  *
  * A pack's faults are noted while its frames are read by all cores, and told at the end with what
  * suffers from them (damage.c). */
@@ -18,6 +20,8 @@ struct verify {
     struct vml_store *store;
     struct vml_db *db; /* its own connection: the temporary tables are nobody else's */
     struct vml_damage damage;
+    struct vml_checked_keys keys;
+    uint64_t closed; /* encrypted snapshots whose keys are not to be had */
     struct pack {
         char id[VML_KEY];
         uint64_t bytes;
@@ -227,7 +231,9 @@ static int note_orphans(struct verify *v, struct vml_error *err)
 
 static int verify_packs(struct verify *v, struct vml_error *err)
 {
-    const struct vml_scan scan = { .next = next_pack, .done = done_frame, .arg = v };
+    const struct vml_scan scan = {
+        .next = next_pack, .done = done_frame, .arg = v, .keys = &v->keys
+    };
 
     if (list_packs(v, err) < 0 || vml_scan(&scan, v->store->packs, err) < 0)
         return -1;
@@ -273,27 +279,30 @@ static int verify(struct verify *v, struct vml_error *err)
 {
     if (vml_damage_begin(&v->damage, err) < 0 || vml_db_exec(v->db, "BEGIN", err) < 0 ||
         verify_catalog(v, err) < 0 || or_told(v, verify_packs(v, err), err) < 0 ||
-        or_told(v, vml_damage_walk(&v->damage, err), err) < 0)
+        or_told(v, vml_damage_walk(&v->damage, err), err) < 0 ||
+        or_told(v, vml_damage_keys(&v->damage, &v->keys, &v->closed, err), err) < 0)
         return -1;
     return vml_damage_tell(&v->damage, err);
 }
 
 int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
-                     void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *faults,
-                     struct vml_error *err)
+                     void (*progress)(void *arg, uint64_t done, uint64_t total),
+                     struct vml_verified *out, struct vml_error *err)
 {
     VML_AUTO(vml_close_fdp) int lock = -1;
     VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
     struct verify v = { .store = s, .progress = progress };
     int rc;
 
-    *faults = 0;
+    *out = (struct vml_verified){ 0 };
     if (vml_store_lock(s, false, &lock, err) < 0 || vml_db_open(&db, s->catalog, false, err) < 0)
         return -1;
     v.db = db;
     v.damage = (struct vml_damage){ .store = s, .db = db, .fn = fn, .arg = arg };
+    vml_checked_keys_init(&v.keys, s);
     rc = verify(&v, err);
+    vml_checked_keys_clear(&v.keys);
     free(v.packs);
-    *faults = v.damage.faults;
+    *out = (struct vml_verified){ .faults = v.damage.faults, .ciphertext = v.closed };
     return rc;
 }

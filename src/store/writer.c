@@ -1,7 +1,12 @@
 /* A disk becomes a tree of blocks, as grow.c draws it.
  *
  * An all-zero leaf is never written, so 64 TiB of holes are one root of 256 KiB that compresses to
- * a few bytes; a leaf that another snapshot has too is a block that is known. */
+ * a few bytes; a leaf that another snapshot has too is a block that is known.
+ *
+ * Of an encrypted snapshot the blocks are encrypted, and found by HMACs of their digests.  The
+ * nodes above hold nothing but these, and are stored as they are: gc and verify must walk trees
+ * without any key.  Whoever reads the store learns from them where the disk has holes and which of
+ * its blocks are equal, and nothing of what is in them. */
 #include "store/internal.h"
 
 #include <assert.h>
@@ -19,6 +24,7 @@ struct snapshot_writer {
     struct vml_writer base;
     struct vml_txn *txn;
     struct vml_snapshot *what;
+    const struct vml_cipher *cipher; /* NULL: it is not encrypted */
     struct vml_grow tree;
     uint64_t data_size;
 };
@@ -32,6 +38,7 @@ static struct snapshot_writer *writer_of(struct vml_writer *w)
 
 struct encoder {
     struct vml_txn *txn;
+    const struct vml_cipher *cipher;
     struct vml_chunk *c;
 };
 
@@ -40,18 +47,24 @@ static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_er
     const struct encoder *e = arg;
     struct vml_chunk *c = e->c;
     uint8_t *note = c->enc + i * NOTE;
+    uint8_t digest[32];
     size_t len;
     bool known;
 
     memset(note, 0, NOTE);
     if (vml_is_zero(block, VML_BLOCK))
         return 0;
-    vml_sha256(block, VML_BLOCK, note);
+    vml_sha256(block, VML_BLOCK, digest);
+    if (e->cipher != NULL)
+        vml_cipher_address(e->cipher, digest, note);
+    else
+        memcpy(note, digest, 32);
     if (vml_txn_known(e->txn, note, c->enc + c->enc_len, &known, err) < 0)
         return -1;
     if (known)
         return 0;
-    if (vml_frame_make(VML_FRAME_DATA, note, block, VML_BLOCK, c->enc + c->enc_len, &len, err) < 0)
+    if (vml_frame_make(VML_FRAME_DATA, e->cipher, note, block, VML_BLOCK, c->enc + c->enc_len, &len,
+                       err) < 0)
         return -1;
     put_le32(note + 32, (uint32_t)len);
     c->enc_len += len;
@@ -60,7 +73,8 @@ static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_er
 
 static int writer_encode(struct vml_writer *base, struct vml_chunk *c, struct vml_error *err)
 {
-    struct encoder e = { .txn = writer_of(base)->txn, .c = c };
+    const struct snapshot_writer *w = writer_of(base);
+    struct encoder e = { .txn = w->txn, .cipher = w->cipher, .c = c };
     size_t n = (size_t)vml_div_up(c->len, VML_BLOCK);
 
     if (vml_chunk_reserve(c, n * (NOTE + vml_frame_bound(VML_BLOCK)), err) < 0)
@@ -110,6 +124,8 @@ static int writer_finish(struct vml_writer *base, uint64_t size, struct vml_erro
         return -1;
     what->size = size;
     what->data_size = w->data_size;
+    if (w->cipher != NULL && vml_snapshot_seal(w->cipher, what, err) < 0)
+        return -1;
     return vml_txn_add_snapshot(w->txn, what, err);
 }
 
@@ -160,7 +176,9 @@ int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what
     w->what = what;
     if (w->base.name == NULL)
         return vml_fail_nomem(err);
-    if (vml_grow_begin(&w->tree, write_node, t, err) < 0)
+    if ((what->key[0] != '\0' &&
+         vml_cipher_get(vml_txn_store(t), what->key, what->region, &w->cipher, err) < 0) ||
+        vml_grow_begin(&w->tree, write_node, t, err) < 0)
         return -1;
     *out = base;
     base = NULL;

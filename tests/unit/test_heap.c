@@ -28,7 +28,7 @@ static size_t make(uint32_t seed, size_t len, bool noise, uint8_t address[32])
         block[i] = noise ? (uint8_t)(x >> 56) : (uint8_t)(seed + i / 1000);
     }
     vml_sha256(block, len, address);
-    CHECK_OK(vml_frame_make(VML_FRAME_DATA, address, block, len, frame, &n, &err), &err);
+    CHECK_OK(vml_frame_make(VML_FRAME_DATA, NULL, address, block, len, frame, &n, &err), &err);
     CHECK(n <= vml_frame_bound(len));
     return n;
 }
@@ -110,7 +110,7 @@ static void test_pack(struct vml_objects *packs)
         make(i, i == 3 ? 0 : 100000 * (i + 1), i % 2 == 0, address);
         CHECK(memcmp(address, index[i].address, 32) == 0);
         CHECK_OK(vml_frame_fetch(packs, id, &index[i], frame, &err), &err);
-        CHECK_OK(vml_frame_expand(id, &index[i], frame, back, &err), &err);
+        CHECK_OK(vml_frame_expand(id, &index[i], NULL, frame, back, &err), &err);
         CHECK(memcmp(back, block, index[i].raw) == 0);
     }
     /* where another frame is, or none */

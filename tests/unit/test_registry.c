@@ -28,8 +28,9 @@ static int insert_snapshot(void *arg, struct vml_db *db, struct vml_error *e)
 {
     const struct snapshot_row *row = arg;
     static const uint8_t root[32] = { 1 };
-    return vml_row_insert(db, e, "snapshots", "tittiibit", row->id, INT64_C(1), row->owner,
-                          row->region, row->size, INT64_C(0), root, sizeof root, INT64_C(0), "");
+    return vml_row_insert(db, e, "snapshots", "tittiibittb", row->id, INT64_C(1), row->owner,
+                          row->region, row->size, INT64_C(0), root, sizeof root, INT64_C(0), "", "",
+                          "", (size_t)0);
 }
 
 static void commit(struct vml_store *s, vml_txn_also *also, void *arg)

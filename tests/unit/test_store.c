@@ -119,12 +119,12 @@ static bool does_suffer(const char *object, const char *bytes)
 static uint64_t faults_of(struct vml_store *s)
 {
     struct vml_error err;
-    uint64_t faults = 0;
+    struct vml_verified found;
 
     fault_slug[0] = fault_text[0] = suffers[0] = '\0';
-    CHECK_OK(vml_store_verify(s, remember, NULL, NULL, &faults, &err), &err);
-    CHECK((faults == 0) == (fault_slug[0] == '\0'));
-    return faults;
+    CHECK_OK(vml_store_verify(s, remember, NULL, NULL, &found, &err), &err);
+    CHECK((found.faults == 0) == (fault_slug[0] == '\0'));
+    return found.faults;
 }
 
 static struct vml_collected collect(struct vml_store *s)
