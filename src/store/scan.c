@@ -81,7 +81,8 @@ struct verdict {
     uint8_t frame[VML_FRAME_HEADER + VML_FRAME_STORED];
 };
 
-/* Of a frame whose key is not to be had the XXH3 is all that can be checked. */
+/* Of a block whose key is not to be had the XXH3 is all that can be checked; nothing else is ever
+ * encrypted. */
 static int check_frame(const struct scan_writer *w, const struct vml_scan_item *item,
                        struct verdict *v)
 {
@@ -95,7 +96,7 @@ static int check_frame(const struct scan_writer *w, const struct vml_scan_item *
     if (vml_frame_key(e, v->frame, key)) {
         if (w->scan->keys != NULL && vml_checked_key(w->scan->keys, key, &cipher, &v->fault) < 0)
             return -1;
-        if (cipher == NULL)
+        if (cipher == NULL && e->type == VML_FRAME_DATA)
             return 0;
     }
     if (vml_frame_expand(item->pack, e, cipher, v->frame, v->raw, &v->fault) < 0)

@@ -312,3 +312,14 @@ expect 6 key/missing "$VMLIFT" key show "$key2"
 run "$VMLIFT" export first out.raw -O raw --force
 same out.raw hush-hush-7341.raw
 run "$VMLIFT" store verify
+
+echo "--- a lost catalog: the packs bring it back, with no key"
+mv "$VMLIFT_STORE/keys" "$tmp/kept-keys"
+rm "$VMLIFT_STORE"/catalog.db*
+run "$VMLIFT" store rebuild
+mv "$tmp/kept-keys" "$VMLIFT_STORE/keys"
+"$VMLIFT" image show first | grep -q "$snap .* encrypted with $key" || fail "image show"
+"$VMLIFT" snapshot show "$snap" | grep -q "^description: .*hush-hush-7341.raw" || fail "description"
+run "$VMLIFT" export first out.raw -O raw --force
+same out.raw hush-hush-7341.raw
+run "$VMLIFT" store verify
