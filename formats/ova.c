@@ -81,9 +81,11 @@ static int advance(struct ova *p, struct vml_error *err)
     if (m->begun || p->current == p->mf)
         return 0;
     m->begun = true;
-    if (manifest_sums_begin(
-            &m->sums, p->mf == OVA_NONE ? MANIFEST_ALL : manifest_wants(&p->manifest, m->name),
-            err) < 0)
+    if (manifest_sums_begin(&m->sums,
+                            p->mf == OVA_NONE && !p->how.no_manifest
+                                ? MANIFEST_ALL
+                                : manifest_wants(&p->manifest, m->name),
+                            err) < 0)
         return -1;
     return ova_match_disk(p, p->current, err);
 }
@@ -240,7 +242,8 @@ void ova_stop(struct ova *p)
 static int reader_open(struct vml_package_reader **out, struct vml_input *in,
                        const struct vml_open *how, struct vml_error *err)
 {
-    const struct ovf_how whole = { .vm = how->vm }; /* a tar has everything, or is damaged */
+    /* a tar has everything, or is damaged */
+    const struct ovf_how whole = { .vm = how->vm, .no_manifest = how->no_manifest };
     struct ova *p = NULL;
 
     if (ova_start(&p, in, &whole, err) < 0)

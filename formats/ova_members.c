@@ -187,10 +187,17 @@ static int take_certificate(struct ova *p, struct ova_member *m, struct vml_erro
     return p->mf != OVA_NONE ? ova_check_signature(p, err) : 0;
 }
 
+static bool is_proof(const struct ova_member *m)
+{
+    return has_suffix(m->name, ".mf") || has_suffix(m->name, ".cert");
+}
+
 int ova_take_member(struct ova *p, struct ova_member *m, struct vml_error *err)
 {
     if (has_suffix(m->name, ".ovf"))
         return ova_take_ovf(p, m, err);
+    if (p->how.no_manifest && is_proof(m))
+        return 0;
     if (has_suffix(m->name, ".mf"))
         return take_manifest(p, m, err);
     if (has_suffix(m->name, ".cert"))
@@ -359,7 +366,11 @@ void ova_note_manifest(struct ova *p)
 {
     bool only_sha1 = p->manifest.n > 0;
 
-    if (p->mf == OVA_NONE)
+    if (p->how.no_manifest)
+        vml_note(&p->base.notes, "manifest/skipped",
+                 "the manifest, if there is one, is not looked at, as was asked for: nothing says "
+                 "what the bytes were");
+    else if (p->mf == OVA_NONE)
         vml_note(&p->base.notes, "manifest/none", "no manifest: nothing says what the bytes were");
     for (size_t i = 0; i < p->manifest.n; i++) {
         const struct manifest_line *line = &p->manifest.lines[i];
@@ -416,7 +427,7 @@ static void note_others(struct ova *p)
     for (size_t i = 0; i < p->n; i++) {
         const struct ova_member *m = &p->members[i];
 
-        if (m->disk != OVA_NONE || i == p->ovf || i == p->mf || i == p->cert ||
+        if (m->disk != OVA_NONE || i == p->ovf || i == p->mf || i == p->cert || is_proof(m) ||
             strncmp(m->name, "._", 2) == 0)
             continue;
         if (used < sizeof names)

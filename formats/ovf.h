@@ -30,7 +30,8 @@ struct ovf_how {
     bool look;      /* to be told about only: what keeps a disk from being read (its href leads out
                        of the package, it is a delta ..) is in its `unread`, and a machine may have
                        no disk; else these are failures */
-    bool every;     /* to be checked: the disks of all machines, as if the first had them */
+    bool no_manifest; /* as if there were none, and no certificate */
+    bool every;       /* to be checked: the disks of all machines, as if the first had them */
 };
 /* Refused, with the line: xml/dtd, xml/entity, xml/limit, xml/syntax; ovf/envelope, ovf/no-system,
  * ovf/ref, ovf/href, ovf/capacity, ovf/chunk; VML_ENOTFOUND ovf/vm; VML_EUNSUPPORTED ovf/multi,

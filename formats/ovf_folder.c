@@ -158,7 +158,9 @@ static const struct vml_package_ops ovf_ops;
 static int folder_open(struct vml_package_reader **out, struct vml_input *in,
                        const struct vml_open *how, struct vml_error *err)
 {
-    const struct ovf_how read = { .vm = how->vm, .look = how->look };
+    const struct ovf_how read = { .vm = how->vm,
+                                  .look = how->look,
+                                  .no_manifest = how->no_manifest };
     struct ova *p = NULL;
 
     if (ova_start(&p, in, &read, err) < 0)

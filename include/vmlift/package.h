@@ -50,6 +50,8 @@ struct vml_open {
     struct vml_parents parents; /* of a lone disk */
     bool look;                  /* to tell about it only: what an OVF names and is not beside it,
                                    or is not read, is a note (vml_disk.absent) */
+    bool no_manifest;           /* as if there were neither manifest nor certificate; a note says so
+                                   (manifest/skipped) */
 };
 
 /* A disk that is to be written. */

@@ -129,8 +129,17 @@ static int judge(const struct check *how, const struct vml_format *format, struc
 static int find_format(const struct check *how, struct vml_input *in,
                        const struct vml_format **format, struct vml_error *err)
 {
+    const char *kind;
+
     if (how->from != NULL)
         return format_named(format, how->from, err);
+    if (vml_input_compression(in, &kind, err) < 0)
+        return -1;
+    if (kind != NULL)
+        return vml_fail(err, VML_EUNSUPPORTED, "check/compressed",
+                        "is compressed with %s as a whole, which check does not look into: convert "
+                        "reads it, or decompress it first",
+                        kind);
     return vml_image_probe(format, vml_formats, in, err);
 }
 

@@ -9,6 +9,7 @@
 
 struct compare {
     const char *from, *second, *vm;
+    bool no_manifest;
     struct parents parents;
     bool progress;
     unsigned threads;
@@ -20,6 +21,8 @@ static const struct opt opts[] = {
     { 'F', NULL, "FMT", OPT_TEXT, offsetof(struct compare, second), "format of B" },
     { 0, "vm", "NAME", OPT_TEXT, offsetof(struct compare, vm),
       "of a package of several machines the one of this name; in B too, if it has several" },
+    { 0, "no-manifest", NULL, OPT_FLAG, offsetof(struct compare, no_manifest),
+      "look neither at a package's manifest nor at its certificate" },
     OPT_PARENTS(compare),
     OPT_COPY(compare),
     { 0 },
@@ -98,9 +101,11 @@ int cmd_compare(struct cli *cli, int argc, char **argv, struct vml_error *err)
         return rc < 0 ? -1 : 0;
     const struct vml_open of_a = { .format = how.from,
                                    .vm = how.vm,
+                                   .no_manifest = how.no_manifest,
                                    .parents = parents_named(&how.parents) };
     const struct vml_open of_b = { .format = how.second,
                                    .vm = how.vm,
+                                   .no_manifest = how.no_manifest,
                                    .parents.follow = how.parents.follow };
     if (source_open(&a, cli->words[0], &of_a, "compare", NULL, err) < 0 ||
         open_second(&b, cli->words[1], &of_b, err) < 0 ||

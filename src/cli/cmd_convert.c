@@ -11,6 +11,7 @@
 
 struct convert {
     const char *from, *vm;
+    bool no_manifest;
     struct target to;
     struct parents parents;
     bool progress, repack;
@@ -20,7 +21,7 @@ struct convert {
 
 static const struct opt opts[] = {
     OPT_FROM(convert),
-    OPT_VM(convert),
+    OPT_PACKAGE(convert),
     OPT_PARENTS(convert),
     OPT_TARGET(convert),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct convert, disk),
@@ -340,6 +341,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
     const struct vml_format *to = NULL;
     const struct vml_open how = { .format = j->how->from,
                                   .vm = j->how->vm,
+                                  .no_manifest = j->how->no_manifest,
                                   .parents = parents_named(&j->how->parents) };
     struct vml_input *in = NULL;
 

@@ -8,6 +8,7 @@
 
 struct hash {
     const char *from, *vm;
+    bool no_manifest;
     struct parents parents;
     bool tree, progress;
     unsigned threads, disk;
@@ -15,7 +16,7 @@ struct hash {
 
 static const struct opt opts[] = {
     OPT_FROM(hash),
-    OPT_VM(hash),
+    OPT_PACKAGE(hash),
     OPT_PARENTS(hash),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct hash, disk),
       "only disk N of a machine, counted from 1" },
@@ -101,6 +102,7 @@ static int tell(const struct hash *how, const char *path, bool json, json_t **v,
 {
     const struct vml_open open = { .format = how->from,
                                    .vm = how->vm,
+                                   .no_manifest = how->no_manifest,
                                    .parents = parents_named(&how->parents) };
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(json_freep) json_t *disks = json_array();

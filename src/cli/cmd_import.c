@@ -14,7 +14,7 @@ struct import {
     bool encrypt;
     struct parents parents;
     struct opt_list tags;
-    bool progress;
+    bool progress, no_manifest;
     unsigned threads;
 };
 
@@ -24,7 +24,7 @@ struct import {
     }
 static const struct opt opts[] = {
     OPT_FROM(import),
-    OPT_VM(import),
+    OPT_PACKAGE(import),
     OPT_PARENTS(import),
     TEXT("name", "NAME", name, "the AMI's name, which its account and region have only once"),
     TEXT("description", "TEXT", description, "the AMI's description"),
@@ -178,6 +178,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     char key[37];
     const struct vml_open open = { .format = how->from,
                                    .vm = how->vm,
+                                   .no_manifest = how->no_manifest,
                                    .parents = parents_named(&how->parents) };
     uint64_t healed = 0;
     bool seekable;

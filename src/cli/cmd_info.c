@@ -8,12 +8,13 @@
 
 struct info {
     const char *from, *vm;
+    bool no_manifest;
     struct parents parents;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(info),
-    OPT_VM(info),
+    OPT_PACKAGE(info),
     OPT_PARENTS(info),
     { 0 },
 };
@@ -263,9 +264,11 @@ static int tell(const struct info *how, const char *path, bool json, json_t **v,
                 struct vml_error *err)
 {
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
-    struct vml_open open = {
-        .format = how->from, .vm = how->vm, .parents = parents_named(&how->parents), .look = true
-    };
+    struct vml_open open = { .format = how->from,
+                             .vm = how->vm,
+                             .no_manifest = how->no_manifest,
+                             .parents = parents_named(&how->parents),
+                             .look = true };
 
     open.parents.alone = !open.parents.follow && open.parents.n_files == 0;
     if (source_open(&p, path, &open, "info", NULL, err) < 0)

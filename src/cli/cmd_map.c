@@ -7,12 +7,13 @@
 
 struct map {
     const char *from, *vm;
+    bool no_manifest;
     unsigned disk;
 };
 
 static const struct opt opts[] = {
     OPT_FROM(map),
-    OPT_VM(map),
+    OPT_PACKAGE(map),
     { 0, "disk", "N", OPT_COUNT, offsetof(struct map, disk),
       "disk N of a machine, counted from 1; needed where there are several" },
     { 0 },
@@ -153,6 +154,7 @@ int cmd_map(struct cli *cli, int argc, char **argv, struct vml_error *err)
         return rc < 0 ? -1 : 0;
     open.format = how.from;
     open.vm = how.vm;
+    open.no_manifest = how.no_manifest;
     if (source_open(&p, cli->words[0], &open, "map", NULL, err) < 0 ||
         source_choose(p, cli->words[0], how.disk, &i, err) < 0 ||
         vml_package_reader(p, i, &r, err) < 0)

@@ -5,11 +5,17 @@
 #include "target.h"
 #include "vmlift/package.h"
 
-/* Which machine of a package that holds several; the verb's struct has its name as `vm`. */
-#define OPT_VM(type)                                                \
-    {                                                               \
-        0, "vm", "NAME", OPT_TEXT, offsetof(struct type, vm),       \
-            "of a package of several machines the one of this name" \
+/* What of a package, and how; the verb's struct has both words. */
+#define OPT_PACKAGE(type)                                                     \
+    { 0,                                                                      \
+      "vm",                                                                   \
+      "NAME",                                                                 \
+      OPT_TEXT,                                                               \
+      offsetof(struct type, vm),                                              \
+      "of a package of several machines the one of this name" },              \
+    {                                                                         \
+        0, "no-manifest", NULL, OPT_FLAG, offsetof(struct type, no_manifest), \
+            "look neither at a package's manifest nor at its certificate"     \
     }
 
 /* The file at path, "-", or the one .ovf in the folder at path. */

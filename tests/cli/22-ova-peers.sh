@@ -123,6 +123,16 @@ refused 3 manifest/mismatch bad.ova
 sed -i '/one.vmdk/d' bad/vm.mf
 tar -cf bad.ova -C bad vm.ovf vm.mf one.vmdk two.vmdk
 refused 3 manifest/missing-member bad.ova
+echo nonsense >>bad/vm.mf
+tar -cf bad.ova -C bad vm.ovf vm.mf one.vmdk two.vmdk
+refused 3 manifest/syntax bad.ova
+# .. but for who does not want to know
+expect 0 manifest/skipped "$VMLIFT" convert --no-manifest --disk 1 bad.ova out.raw
+same one.raw out.raw
+rm out.raw
+expect 0 manifest/skipped "$VMLIFT" convert --no-manifest --disk 1 -O raw - out.raw < <(cat bad.ova)
+same one.raw out.raw
+rm out.raw
 
 size=$(stat -c %s in.ova)
 for cut in 512 1000 10000 $((size / 3)) $((size / 2)) $((size - 40000)); do

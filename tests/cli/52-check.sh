@@ -236,3 +236,7 @@ good, none, bad = map(json.loads, open("lines.json"))
 assert good["faults"] == 0 and good["format"] == "vhd" and good["findings"] == []
 assert none["error"]["slug"] == "io/not-found" and bad["faults"] == 1
 PY
+
+# What is compressed as a whole is said to be that, and no damage.
+head -c 65536 /dev/zero | gzip >whole.raw.gz
+expect 4 check/compressed "$VMLIFT" check whole.raw.gz
