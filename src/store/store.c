@@ -50,9 +50,9 @@ int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err)
     return 0;
 }
 
-static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
+static int lock_file(const char *dir, const char *name, int how, int *fd, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *path = vml_in_folder(dir, "lock", err);
+    VML_AUTO(vml_freep) char *path = vml_in_folder(dir, name, err);
     VML_AUTO(vml_close_fdp) int lock = -1;
 
     if (path == NULL)
@@ -65,6 +65,17 @@ static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
     *fd = lock;
     lock = -1;
     return 0;
+}
+
+/* flock is not fair: where several importers take turns, `lock` is never free, and a gc would wait
+ * for ever.  So everybody comes through `queue`, and holds it until `lock` is theirs: while a gc
+ * stands there, no new importer passes, and it waits for those only that began before it. */
+static int lock_folder(const char *dir, int how, int *fd, struct vml_error *err)
+{
+    VML_AUTO(vml_close_fdp) int queue = -1;
+
+    return lock_file(dir, "queue", how, &queue, err) < 0 ? -1
+                                                         : lock_file(dir, "lock", how, fd, err);
 }
 
 /* Who waited for a rebuild still has the catalog open that it put aside. */
@@ -222,6 +233,7 @@ static int check_empty(const char *dir, bool *empty, struct vml_error *err)
     static const char *const ours[] = { ".",
                                         "..",
                                         "lock",
+                                        "queue",
                                         "catalog.db",
                                         "packs",
                                         "catalog.db-wal",
@@ -424,7 +436,6 @@ int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml
                      " (SELECT count(*) FROM blocks WHERE type = ?1),"
                      " (SELECT coalesce(sum(size), 0) FROM snapshots),"
                      " (SELECT coalesce(sum(data_size), 0) FROM snapshots),"
-                     " (SELECT coalesce(sum(raw), 0) FROM blocks WHERE type = ?1),"
                      " (SELECT coalesce(sum(bytes), 0) FROM packs)",
                      "i", (int64_t)VML_FRAME_DATA) < 0 ||
         vml_stmt_step(st, err) < 0)
