@@ -25,9 +25,9 @@ static int fill(void *arg, struct vml_db *db, struct vml_error *err)
         snprintf(id, sizeof id, "ami-%017x", (unsigned)i);
         snprintf(snapshot, sizeof snapshot, "snap-%017x", (unsigned)i);
         snprintf(name, sizeof name, "machine number %d", (int)i);
-        CHECK_OK(vml_row_insert(db, err, "snapshots", "tittiibit", snapshot, i, "123456789012",
+        CHECK_OK(vml_row_insert(db, err, "snapshots", "tittiibittb", snapshot, i, "123456789012",
                                 "us-east-1", i << 30, i << 20, root, sizeof root, 1700000000 + i,
-                                "created by a test"),
+                                "created by a test", "", "", (size_t)0),
                  err);
         CHECK_OK(vml_row_insert(db, err, "images", "tittttttttttti", id, i, name, "a description",
                                 "123456789012", "us-east-1", "x86_64", "hvm", "uefi", "/dev/sda1",
