@@ -86,6 +86,15 @@ int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struc
  * naming the image; snapshot/not-found. */
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);
 
+/* The byte ranges in which two disks differ, ascending: runs of blocks, the last one cut at the end
+ * of the larger disk.  Of disks of unequal size the rest of the larger must be holes to be equal.
+ * Only trees are read, and of these only what differs; no key is needed.  fn returns -1 to stop.
+ * snapshot/not-found; VML_EREFUSED snapshot/keys: not encrypted with the same key, so that equal
+ * blocks do not have equal digests. */
+typedef int vml_diff_fn(void *arg, uint64_t off, uint64_t len, struct vml_error *err);
+int vml_snapshot_diff(struct vml_store *s, const char *a, const char *b, vml_diff_fn *fn, void *arg,
+                      struct vml_error *err);
+
 /* The root that a snapshot of this disk has, without a store.  r is read once, front to back. */
 int vml_tree_hash(struct vml_reader *r, struct vml_copy *c, uint8_t root[32],
                   struct vml_error *err);

@@ -3,6 +3,7 @@
 
 #include "local.h"
 #include "out.h"
+#include "snapshot.h"
 #include "table.h"
 #include "vmlift/codec.h"
 
@@ -207,9 +208,12 @@ static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_er
     return cli->json ? out_json(json_pack("{s:O}", "SnapshotIds", ids), err) : 0;
 }
 
+/* --- the group ------------------------------------------------------------------------------ */
+
 static const struct verb verbs[] = {
     { "list", snapshot_list, "list the account's snapshots in the region" },
     { "show", snapshot_show, "tell all about some snapshots" },
+    { "diff", snapshot_diff, "tell where two snapshots differ" },
     { "delete", snapshot_delete, "delete snapshots that no AMI uses" },
     { 0 },
 };

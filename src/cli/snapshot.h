@@ -1,0 +1,9 @@
+/* The verbs of "vmlift snapshot" that have files of their own. */
+#ifndef VMLIFT_CLI_SNAPSHOT_H
+#define VMLIFT_CLI_SNAPSHOT_H
+
+#include "cli.h"
+
+verb_fn snapshot_diff;
+
+#endif
