@@ -105,10 +105,29 @@ struct vml_store_stats {
     uint64_t snapshots, images, packs, blocks; /* counts */
     uint64_t logical;                          /* bytes of the snapshots' disks */
     uint64_t data;                             /* of their blocks that are not holes */
-    uint64_t unique;                           /* of the distinct blocks, unpacked */
     uint64_t stored;                           /* of the packs' files */
 };
 int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err);
+
+struct vml_usage {
+    uint64_t unique;     /* bytes of the distinct blocks that snapshots use, unpacked */
+    uint64_t compressed; /* of the same, as they are stored */
+    uint64_t garbage;    /* of the packs' files: what no snapshot or record uses */
+};
+struct vml_used {
+    bool image;            /* or a snapshot */
+    const char *id, *name; /* until fn returns; of a snapshot "" */
+    uint64_t size, data;   /* of its disk or disks, and of their blocks that are not holes */
+    uint64_t own;          /* stored bytes of what nothing else uses: what a gc would free when the
+                              snapshot were deleted, or the image with those of its snapshots that
+                              no other image uses */
+};
+/* Walks the distinct nodes of all trees.  fn (may be NULL) is told of every registered image, then
+ * of every snapshot, oldest first, and returns -1 to stop.  Waits for a gc; an import that is under
+ * way counts as garbage. */
+typedef int vml_usage_fn(void *arg, const struct vml_used *used, struct vml_error *err);
+int vml_store_usage(struct vml_store *s, struct vml_usage *out, vml_usage_fn *fn, void *arg,
+                    struct vml_error *err);
 
 /* Something that is wrong, and one thing that suffers from it. */
 struct vml_fault {

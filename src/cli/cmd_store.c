@@ -3,6 +3,7 @@
 #include "local.h"
 #include "out.h"
 #include "progress.h"
+#include "store.h"
 #include "target.h"
 
 struct store {
@@ -53,52 +54,6 @@ static int store_init(struct cli *cli, int argc, char **argv, struct vml_error *
         return out_json(json_pack("{s:o}", "path", json_text(dir)), err);
     out_line(stdout, "%s", dir);
     return 0;
-}
-
-/* --- stats ---------------------------------------------------------------------------------- */
-
-static const struct opt_verb stats_verb = {
-    "store stats",
-    "",
-    0,
-    0,
-    "Counts what the store holds. logical: the disks as they are seen; data: what in them is no "
-    "hole; unique: every block once; stored: what the store takes on its disk.",
-    opts
-};
-
-static int store_stats(struct cli *cli, int argc, char **argv, struct vml_error *err)
-{
-    struct store how = { 0 };
-    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
-    struct vml_store_stats st;
-    int rc = opt_parse(cli, &stats_verb, &how, argc, argv, err);
-
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    if (local_store(&how.local, LOCAL_READ, &s, err) < 0 || vml_store_stats(s, &st, err) < 0)
-        return -1;
-    const struct {
-        const char *name;
-        uint64_t value;
-        bool bytes;
-    } rows[] = {
-        { "images", st.images, false },  { "snapshots", st.snapshots, false },
-        { "packs", st.packs, false },    { "blocks", st.blocks, false },
-        { "logical", st.logical, true }, { "data", st.data, true },
-        { "unique", st.unique, true },   { "stored", st.stored, true },
-    };
-    json_t *v = cli->json ? json_object() : NULL;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char buf[32];
-        if (cli->json)
-            json_object_set_new(v, rows[i].name, json_size(rows[i].value));
-        else if (rows[i].bytes)
-            out_line(stdout, "%-10s %s", rows[i].name, vml_size_format(buf, rows[i].value));
-        else
-            out_line(stdout, "%-10s %" PRIu64, rows[i].name, rows[i].value);
-    }
-    return cli->json ? out_json(v, err) : 0;
 }
 
 /* --- verify --------------------------------------------------------------------------------- */
@@ -312,6 +267,8 @@ static int store_gc(struct cli *cli, int argc, char **argv, struct vml_error *er
              vml_size_format(buf, c.bytes), c.blocks, c.packs);
     return 0;
 }
+
+/* --- the group ------------------------------------------------------------------------------ */
 
 static const struct verb verbs[] = {
     { "init", store_init, "make an empty store" },

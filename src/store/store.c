@@ -447,8 +447,7 @@ int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml
         .blocks = (uint64_t)vml_stmt_int(st, 3),
         .logical = (uint64_t)vml_stmt_int(st, 4),
         .data = (uint64_t)vml_stmt_int(st, 5),
-        .unique = (uint64_t)vml_stmt_int(st, 6),
-        .stored = (uint64_t)vml_stmt_int(st, 7),
+        .stored = (uint64_t)vml_stmt_int(st, 6),
     };
     return 0;
 }

@@ -335,6 +335,7 @@ static void test_dedup(void)
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = new_store("dedup");
     struct vml_store_stats first, second;
+    struct vml_usage usage;
     char a[32], b[32];
     struct vml_snapshot x, y;
     struct vml_error err;
@@ -343,7 +344,9 @@ static void test_dedup(void)
     import(s, "text:32M data:1M hole:1M", a);
     first = stats_of(s);
     CHECK_INT(first.blocks, 5 + 2);
-    CHECK_INT(first.unique, 7 * VML_BLOCK);
+    CHECK_OK(vml_store_usage(s, &usage, NULL, NULL, &err), &err);
+    CHECK_INT(usage.unique, 7 * VML_BLOCK);
+    CHECK_INT(usage.garbage, 0);
     CHECK_INT(first.data, 33 << 20);
     import(s, "text:32M data:1M hole:1M", b);
     second = stats_of(s);
