@@ -1,12 +1,21 @@
 #include "vmlift/codec.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "codec/local.h"
 
 size_t vml_zstd_bound(size_t len)
 {
     return ZSTD_compressBound(len);
+}
+
+/* Its contexts grow with what they are given; want of memory is no damage. */
+static int failed(enum vml_code code, size_t n, struct vml_error *err)
+{
+    if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+        return vml_fail_nomem(err);
+    return vml_fail(err, code, "codec/zstd", "zstd: %s", ZSTD_getErrorName(n));
 }
 
 int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
@@ -20,7 +29,7 @@ int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t c
         return vml_fail_nomem(err);
     *out_len = ZSTD_compressCCtx(local->zstd_compress, out, cap, in, len, level);
     if (ZSTD_isError(*out_len))
-        return vml_fail(err, VML_EIO, "codec/zstd", "zstd: %s", ZSTD_getErrorName(*out_len));
+        return failed(VML_EIO, *out_len, err);
     return 0;
 }
 
@@ -35,7 +44,7 @@ int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct
         return vml_fail_nomem(err);
     n = ZSTD_decompressDCtx(local->zstd_expand, out, len, in, in_len);
     if (ZSTD_isError(n))
-        return vml_fail(err, VML_EDATA, "codec/zstd", "zstd: %s", ZSTD_getErrorName(n));
+        return failed(VML_EDATA, n, err);
     if (n != len)
         return vml_fail(err, VML_EDATA, "codec/length", "expands to %zu bytes, not %zu", n, len);
     return 0;
