@@ -256,8 +256,7 @@ static void put_system(FILE *f, const struct ovf_text *o)
 
 int ovf_print(char **text, size_t *len, const struct ovf_text *what, struct vml_error *err)
 {
-    FILE *f = open_memstream(text, len);
-    bool failed;
+    FILE *f = vml_memstream(text, len);
 
     if (f == NULL)
         return vml_fail_nomem(err);
@@ -275,11 +274,5 @@ int ovf_print(char **text, size_t *len, const struct ovf_text *what, struct vml_
     put_networks(f, what->machine);
     put_system(f, what);
     fputs("</Envelope>\n", f);
-    failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed) {
-        free(*text);
-        *text = NULL;
-        return vml_fail_nomem(err);
-    }
-    return 0;
+    return fclose(f) != 0 ? vml_fail_nomem(err) : 0;
 }

@@ -207,7 +207,7 @@ static int extents_fill(struct extents *e, const struct vml_create *c, struct vm
     e->piece_size = e->layout->letter == 0 ? vml_max_u64(e->w.size, 1) : VMDK_SPLIT;
     e->n = (size_t)vml_max_u64(1, vml_div_up(e->w.size, e->piece_size));
     e->pieces = calloc(e->n, sizeof *e->pieces);
-    f = open_memstream(&lines, &len);
+    f = vml_memstream(&lines, &len);
     if (e->pieces == NULL || f == NULL) {
         if (f != NULL)
             fclose(f);

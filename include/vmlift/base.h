@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -69,6 +70,10 @@ void vml_notes_clear(struct vml_notes *notes);
  * address, frees what is there, and accepts NULL there. */
 #define VML_AUTO(fn) __attribute__((cleanup(fn)))
 void vml_freep(void *pp); /* free(*pp), for plain memory */
+/* open_memstream, but for this: where memory was missing for any of the text, fclose fails, and
+ * *text is NULL.  Text and length are there once fclose returned; the text is the caller's to free.
+ */
+FILE *vml_memstream(char **text, size_t *len);
 
 /* Interruption.  vml_interrupt may be called from a signal handler; from then on every long wait
  * and loop of the library ends with VML_EINTERRUPTED within two seconds, leaving nothing behind. It

@@ -94,7 +94,7 @@ static void print_sufferer(const struct vml_fault *f)
 {
     VML_AUTO(vml_freep) char *images = NULL;
     size_t len = 0;
-    FILE *text = open_memstream(&images, &len);
+    FILE *text = vml_memstream(&images, &len);
 
     for (size_t i = 0; text != NULL && i < f->n_images; i++)
         fprintf(text, "%s%s %s", i > 0 ? ", " : " (", f->images[i].id, f->images[i].name);

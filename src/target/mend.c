@@ -114,7 +114,7 @@ int target_mend(char **cmd, const struct look *l, enum mend mend,
     *cmd = NULL;
     if (mend == MEND_NONE)
         return 0;
-    f = open_memstream(cmd, &len);
+    f = vml_memstream(cmd, &len);
     if (f == NULL)
         return vml_fail_nomem(err);
     rc = put_command(f, l, mend, file, err);
