@@ -3,6 +3,7 @@
  *     STORE/format          "vmlift store 1\n" and the store's UUID
  *     STORE/lock            flock: shared by writers, exclusive for gc; nothing in it
  *     STORE/queue           flock: held while one waits for `lock`, so that a gc gets its turn
+ *     STORE/reserve         room that a full disk gets
  *     STORE/catalog.db      SQLite: packs, blocks, snapshots, images, tags
  *     STORE/packs/xx/ID.pack  immutable frames
  *     STORE/keys/ID.key     keys of encrypted snapshots (vmlift/key.h)

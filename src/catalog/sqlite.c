@@ -139,7 +139,7 @@ static int db_fail(struct vml_db *db, struct vml_error *err)
         return vml_fail(err, VML_EDATA, "catalog/corrupt",
                         "catalog: %s; \"vmlift store rebuild\" makes it anew from the packs", text);
     case SQLITE_IOERR: /* also a quota, or a full disk that only the sync met */
-        errno = file_errno(db);
+        errno = rc == SQLITE_IOERR_SHMSIZE ? ENOSPC : file_errno(db); /* it only writes zeroes */
         if (errno != 0)
             return vml_fail_errno(err, "catalog: %s", text);
         /* fall through */

@@ -407,7 +407,10 @@ int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml
     if (vml_store_lock(s, true, &lock, err) < 0 || vml_db_open(&db, s->catalog, false, err) < 0)
         return -1;
     c.db = db;
+    /* Always: what the disk has left when the WAL grows is not known now. */
+    (void)vml_reserve_spend(s);
     rc = collect(&c, err);
+    vml_reserve_make(s);
     out->bytes = c.freed > c.written ? c.freed - c.written : 0;
     return rc;
 }

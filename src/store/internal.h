@@ -18,6 +18,7 @@ struct vml_store {
     uint64_t catalog_dev, catalog_ino; /* of the file that db has open */
     struct vml_objects *packs;
     struct vml_db *db;
+    bool spent;           /* the reserve was given up to open the catalog */
     uint64_t pack_target; /* VML_PACK_TARGET; tests make it small */
     struct vml_keyring keys;
 };
@@ -37,6 +38,12 @@ int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err);
 char *vml_in_folder(const char *dir, const char *name, struct vml_error *err); /* malloc'd path */
 /* That path was made in its folder becomes durable. */
 int vml_sync_above(const char *path, struct vml_error *err);
+
+/* --- reserve.c ------------------------------------------------------------------------------ */
+
+/* What the store takes beforehand, to be given up where the disk is full. */
+void vml_reserve_make(const struct vml_store *s);
+bool vml_reserve_spend(const struct vml_store *s); /* false: there was none */
 
 /* --- blocks.c: the catalog's rows of blocks ------------------------------------------------- */
 

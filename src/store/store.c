@@ -236,6 +236,7 @@ static int check_empty(const char *dir, bool *empty, struct vml_error *err)
                                         "queue",
                                         "catalog.db",
                                         "packs",
+                                        "reserve",
                                         "catalog.db-wal",
                                         "catalog.db-shm",
                                         "catalog.db-journal" };
@@ -313,7 +314,16 @@ static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
         return vml_fail(err, VML_ENOTFOUND, "store/not-found", "there is no store");
     if (make_store(s->dir, format, s->catalog, err) < 0)
         return -1;
+    vml_reserve_make(s);
     return read_format(format, s->uuid, &found, err);
+}
+
+static int open_catalog(struct vml_store *s, struct vml_error *err)
+{
+    if (vml_db_open(&s->db, s->catalog, false, err) == 0)
+        return 0;
+    s->spent = strcmp(err->slug, "io/full") == 0 && vml_reserve_spend(s);
+    return s->spent ? vml_db_open(&s->db, s->catalog, false, err) : -1;
 }
 
 static int open_store(struct vml_store *s, const char *dir, bool create, struct vml_error *err)
@@ -332,7 +342,7 @@ static int open_store(struct vml_store *s, const char *dir, bool create, struct 
             vml_error_prefix(err, "%s", dir);
         return -1;
     }
-    if (vml_db_open(&s->db, s->catalog, false, err) < 0)
+    if (open_catalog(s, err) < 0)
         return -1;
     if (stat(s->catalog, &st) < 0)
         return vml_fail_errno(err, "%s", s->catalog);
@@ -407,6 +417,8 @@ void vml_store_free(struct vml_store *s)
     vml_keyring_clear(&s->keys);
     vml_objects_free(s->packs);
     vml_db_free(s->db);
+    if (s->spent)
+        vml_reserve_make(s);
     free(s->catalog);
     free(s->dir);
     free(s);
