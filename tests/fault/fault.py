@@ -255,7 +255,7 @@ def files_of(folder):
     )
 
 
-_OURS = re.compile(r"format|lock|queue|catalog\.db(-wal|-shm|-journal)?|keys/.+|packs/[0-9a-f]{2}/[0-9a-f]{32}\.pack")
+_OURS = re.compile(r"format|lock|queue|reserve|catalog\.db(-wal|-shm|-journal)?|keys/.+|packs/[0-9a-f]{2}/[0-9a-f]{32}\.pack")
 
 
 def check_files(store):
