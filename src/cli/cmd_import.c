@@ -1,17 +1,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "local.h"
+#include "encrypt.h"
 #include "out.h"
-#include "passphrase.h"
 #include "progress.h"
 #include "source.h"
 #include "target.h"
 
 struct import {
     struct local local;
-    const char *from, *vm, *name, *description, *arch, *virt, *boot_mode, *root_device, *key;
-    bool encrypt;
+    const char *from, *vm, *name, *description, *arch, *virt, *boot_mode, *root_device;
+    struct encrypt encrypt;
     struct parents parents;
     struct opt_list tags;
     bool progress, no_manifest;
@@ -34,9 +33,7 @@ static const struct opt opts[] = {
          "legacy-bios, uefi or uefi-preferred; otherwise what the OVF or the disk says"),
     TEXT("root-device", "D", root_device, "the root disk's device name (/dev/sda1)"),
     { 0, "tag", "K=V", OPT_LIST, offsetof(struct import, tags), "tag the AMI; may be repeated" },
-    { 0, "encrypt", NULL, OPT_FLAG, offsetof(struct import, encrypt),
-      "encrypt the snapshots, with the account's default key in the region" },
-    TEXT("key", "KEY", key, "with --encrypt: the key to encrypt with"),
+    OPT_ENCRYPT(import),
     OPT_PASSPHRASE(import),
     OPT_STORE(import),
     OPT_WHERE(import),
@@ -94,52 +91,6 @@ static int read_tags(const struct opt_list *words, struct tags *out, struct vml_
     return out->items != NULL ? 0 : vml_fail_nomem(err);
 }
 
-/* --- the key -------------------------------------------------------------------------------- */
-
-/* The default key is made when it is first needed; a passphrase that is named then protects it. */
-static int default_key(struct import *how, struct vml_store *s, const struct vml_where *where,
-                       char id[37], struct vml_notes *found, struct vml_error *err)
-{
-    VML_AUTO(vml_key_clear) struct vml_key key = { 0 };
-    VML_AUTO(passphrase_clear) struct passphrase p = { .len = 0 };
-    const char *file = local_passphrase_file(&how->local);
-    bool made = false;
-
-    if (file != NULL && passphrase_read(&p, file, err) < 0)
-        return -1;
-    const struct vml_key_new what = { .owner = where->owner,
-                                      .region = where->region,
-                                      .description = "default key",
-                                      .passphrase = p.len > 0 ? p.text : NULL,
-                                      .passphrase_len = p.len };
-    if (vml_key_default(s, &what, &key, &made, err) < 0)
-        return -1;
-    memcpy(id, key.id, sizeof key.id);
-    if (made)
-        vml_note(found, "key/made",
-                 "key %s was made, the default one of account %s in %s; what is encrypted with it "
-                 "cannot be read without its file, keys/%s.key in the store: keep a copy of that",
-                 key.id, where->owner, where->region, key.id);
-    return 0;
-}
-
-/* "" in id: nothing is encrypted. */
-static int choose_key(struct import *how, struct vml_store *s, const struct vml_where *where,
-                      char id[37], struct vml_notes *found, struct vml_error *err)
-{
-    id[0] = '\0';
-    if (!how->encrypt)
-        return how->key == NULL
-                   ? 0
-                   : vml_fail(err, VML_EUSAGE, "usage/key", "import: --key needs --encrypt");
-    if (how->key == NULL)
-        return default_key(how, s, where, id, found, err);
-    if (strlen(how->key) != 36)
-        return vml_fail(err, VML_EUSAGE, "usage/key", "--key: %.64s is not a key's ID", how->key);
-    memcpy(id, how->key, 37);
-    return 0;
-}
-
 /* --- the verb ------------------------------------------------------------------------------- */
 
 static uint64_t total_size(const struct vml_package *p)
@@ -188,7 +139,7 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     if (local_where(&how->local, &where, err) < 0 || read_tags(&how->tags, &tags, err) < 0 ||
         source_open(&p, src, &open, "import", &seekable, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0 ||
-        choose_key(how, s, &where, key, found, err) < 0)
+        encrypt_key(&how->encrypt, "import", &how->local, s, &where, key, found, err) < 0)
         return -1;
     progress_start(&progress, how->progress, total_size(p));
     progress_attach(&progress, &copy);

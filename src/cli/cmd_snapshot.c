@@ -213,6 +213,7 @@ static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_er
 static const struct verb verbs[] = {
     { "list", snapshot_list, "list the account's snapshots in the region" },
     { "show", snapshot_show, "tell all about some snapshots" },
+    { "copy", snapshot_copy, "make a snapshot of the same content, also in another region" },
     { "diff", snapshot_diff, "tell where two snapshots differ" },
     { "delete", snapshot_delete, "delete snapshots that no AMI uses" },
     { 0 },

@@ -140,6 +140,65 @@ mv away "$VMLIFT_STORE/keys"
 expect 5 snapshot/keys "$VMLIFT" snapshot diff "${plain[0]}" "${snapshot[a.raw]}"
 expect 5 snapshot/keys "$VMLIFT" snapshot diff "${snapshot[a.raw]}" "$(encrypted a.raw sealed-other "$other")"
 
+echo "--- copies of snapshots"
+VMLIFT_STORE=$tmp/copies
+# field ID NAME
+field() {
+    "$VMLIFT" snapshot show "$1" --json | jq -r ".Snapshots[0].$2"
+}
+# is_disk ID FILE [OPTION...]
+is_disk() {
+    "$VMLIFT" export "$1" out.raw -O raw --force "${@:3}"
+    same out.raw "$2"
+}
+from=$(import a.raw)
+text=$(field "$from" Description)
+[ -n "$text" ] || fail "a snapshot without a description"
+before=$(pack_bytes)
+near_copy=$("$VMLIFT" snapshot copy "$from")
+[[ $near_copy =~ ^snap-[0-9a-f]{17}$ && $near_copy != "$from" ]] || fail "copy printed $near_copy"
+expect 6 snapshot/not-found "$VMLIFT" snapshot copy "$from" --region eu-west-1
+expect 6 snapshot/not-found "$VMLIFT" snapshot copy "$from" --account 210987654321
+expect 6 snapshot/not-found "$VMLIFT" snapshot copy snap-0123456789abcdef0
+expect 2 usage/key "$VMLIFT" snapshot copy "$from" --key 0
+far_copy=$("$VMLIFT" snapshot copy "$from" --source-region us-east-1 --region eu-west-1 --description far --json |
+    jq -r .SnapshotId)
+[ $(($(pack_bytes) - before)) -lt 4096 ] || fail "copies took $(($(pack_bytes) - before)) bytes"
+[ "$(field "$near_copy" Description) $(field "$far_copy" Description)" = "$text far" ] || fail "descriptions"
+[ "$(field "$near_copy" Root)" = "$(field "$from" Root)" ] || fail "root"
+[ "$("$VMLIFT" snapshot list --region eu-west-1 --json | jq -r '.Snapshots[].SnapshotId')" = "$far_copy" ] ||
+    fail "it is not where it was copied to"
+run "$VMLIFT" snapshot diff "$from" "$far_copy"
+"$VMLIFT" image deregister a.raw >/dev/null 2>&1
+"$VMLIFT" snapshot delete "$from" "$near_copy" >/dev/null
+"$VMLIFT" store gc >/dev/null
+is_disk "$far_copy" a.raw --region eu-west-1
+"$VMLIFT" store rebuild >/dev/null # a copy has a record in the packs, too
+is_disk "$far_copy" a.raw --region eu-west-1
+
+key=$("$VMLIFT" key create)
+sealed=$(encrypted a.raw sealed "$key")
+copy=$("$VMLIFT" snapshot copy "$sealed")
+[ "$(field "$copy" KmsKeyId) $(field "$copy" Description)" = "$key $(field "$sealed" Description)" ] ||
+    fail "the copy of an encrypted one"
+before=$(pack_bytes)
+expect 6 key/missing "$VMLIFT" snapshot copy "$sealed" --source-region us-east-1 --region eu-west-1
+[ "$(pack_bytes)" -eq "$before" ] || fail "a refused copy left something"
+there=$("$VMLIFT" key create --region eu-west-1)
+far=$("$VMLIFT" snapshot copy "$sealed" --source-region us-east-1 --region eu-west-1 --encrypt --key "$there")
+[ "$(field "$far" KmsKeyId)" = "$there" ] || fail "not encrypted with $there"
+[ $(($(pack_bytes) - before)) -gt $((24 << 19)) ] || fail "not encrypted anew"
+closed=$("$VMLIFT" snapshot copy "$far_copy" --region eu-west-1 --encrypt 2>notes.txt)
+grep -qF '[key/made]' notes.txt || fail "the default key is not told"
+"$VMLIFT" image deregister sealed >/dev/null 2>&1
+"$VMLIFT" snapshot delete "$sealed" >/dev/null
+"$VMLIFT" store gc >/dev/null
+is_disk "$copy" a.raw
+for i in "$far" "$closed"; do is_disk "$i" a.raw --region eu-west-1; done
+run "$VMLIFT" store verify >stdout.txt
+mv "$VMLIFT_STORE/keys" away
+expect 6 key/missing "$VMLIFT" snapshot copy "$copy"
+
 echo "--- whose the bytes are"
 VMLIFT_STORE=$tmp/owners
 truncate -s 40M x.raw
