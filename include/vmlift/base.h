@@ -94,8 +94,8 @@ static inline int vml_failed(int rc)
 #define vml_fail_interrupted(e) vml_failed(vml_fail_interrupted(e))
 
 /* Sizes.  Parse takes bytes with an optional suffix k M G T P E (powers of 1024, either case, "iB"
- * or "B" allowed after it); fails with VML_EUSAGE "size/syntax" or "size/range".  Format writes the
- * shortest exact or one-decimal form ("8 GiB", "1.5 MiB") into buf. */
+ * or "B" allowed after it); fails with VML_EUSAGE "size/syntax" or "size/range".  Format writes
+ * the nearest that has one decimal, or none where that is 0 ("8 GiB", "1.5 MiB"), into buf. */
 int vml_size_parse(uint64_t *size, const char *text, struct vml_error *err);
 const char *vml_size_format(char buf[32], uint64_t size);
 

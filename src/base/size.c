@@ -36,6 +36,16 @@ int vml_size_parse(uint64_t *size, const char *text, struct vml_error *err)
     return 0;
 }
 
+/* To the nearest.  Its tenfold may be beyond 64 bits, a remainder's is not. */
+static uint64_t tenths_of(uint64_t size, unsigned u)
+{
+    unsigned shift = 10 * u;
+    uint64_t rest = size & ((UINT64_C(1) << shift) - 1);
+
+    /* rest is below 2^60 */
+    return (size >> shift) * 10 + ((rest * 10 + (UINT64_C(1) << (shift - 1))) >> shift);
+}
+
 const char *vml_size_format(char buf[32], uint64_t size)
 {
     unsigned u = 0;
@@ -47,8 +57,9 @@ const char *vml_size_format(char buf[32], uint64_t size)
         snprintf(buf, 32, "%llu B", (unsigned long long)size);
         return buf;
     }
-    /* size is below 2^64, and so is its tenfold at one unit down */
-    tenths = (size >> (10 * (u - 1))) * 10 >> 10;
+    tenths = tenths_of(size, u);
+    if (tenths == 10240 && u < 6) /* 1023.95 and more: that is one of the next */
+        tenths = tenths_of(size, ++u);
     if (tenths % 10 == 0)
         snprintf(buf, 32, "%llu %ciB", (unsigned long long)(tenths / 10), units[u - 1]);
     else

@@ -36,7 +36,12 @@ static void sizes(void)
         { 1024, "1 KiB" },
         { 1536, "1.5 KiB" },
         { UINT64_C(8) << 30, "8 GiB" },
-        { UINT64_MAX, "15.9 EiB" },
+        { UINT64_C(2150) << 30, "2.1 TiB" },
+        { (UINT64_C(2) << 40) + (UINT64_C(40) << 30), "2 TiB" },
+        { (UINT64_C(1) << 20) - 53, "1023.9 KiB" },
+        { (UINT64_C(1) << 20) - 51, "1 MiB" },
+        { (UINT64_C(1) << 60) - 1, "1 EiB" },
+        { UINT64_MAX, "16 EiB" },
     };
     struct vml_error err;
     char buf[32];
