@@ -75,6 +75,7 @@ struct vmdk_desc {
     struct vmdk_piece *pieces;
     size_t n_pieces;
     uint64_t size; /* the sum of theirs: no overflow, but it may be any */
+    bool ended;    /* the disk data base (ddb.*) begins behind the last of them */
 };
 void vmdk_desc_clear(struct vmdk_desc *d);
 

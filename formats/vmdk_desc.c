@@ -135,6 +135,7 @@ static int parse_extent(struct vmdk_desc *d, struct span line, unsigned number,
         return vml_fail_nomem(err);
     span_show(p->type, sizeof p->type, type);
     d->n_pieces++;
+    d->ended = false;
     d->size += p->size;
     return 0;
 }
@@ -164,6 +165,8 @@ static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span key, st
 
     if (value.len > 0 && value.p[0] == '"')
         value = span_word(&value);
+    if (key.len > 4 && strncasecmp(key.p, "ddb.", 4) == 0)
+        d->ended = true;
     if (span_is(key, "ddb.adapterType")) /* of no use to a reader: it may be there twice */
         span_show(d->adapter, sizeof d->adapter, value);
     while (k < N_KEYS && !span_is(key, keys[k]))

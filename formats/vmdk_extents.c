@@ -368,6 +368,25 @@ static int read_text(struct vmdk_desc *d, struct vml_input *in, struct vml_error
     return vmdk_desc_parse(d, text, len, err);
 }
 
+/* Cut between two extents a descriptor is a shorter disk, as good as any, but for the disk data
+ * base: VMware, VirtualBox and qemu-img all write it behind the extents.  Where nearly every disk
+ * has several extents that is an error; a lone one written by hand does without. */
+static int check_end(struct extents *e, const struct vmdk_desc *d, struct vml_error *err)
+{
+    if (d->ended)
+        return 0;
+    if (strncmp(e->r.subformat, "twoGb", 5) == 0)
+        return vml_fail(err, VML_EDATA, "vmdk/desc-end",
+                        "the %s descriptor has no disk data base (ddb.*) behind its %zu extents: "
+                        "it may have been cut, and extents with it",
+                        d->create_type, d->n_pieces);
+    vml_note(&e->r.notes, "vmdk/desc-end",
+             "the descriptor has no disk data base (ddb.*) behind its extents (%zu): if it was "
+             "cut, some may be missing",
+             d->n_pieces);
+    return 0;
+}
+
 /* The descriptor itself, and room for its pieces. */
 static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *err)
 {
@@ -377,7 +396,7 @@ static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *e
         return vml_fail(err, VML_EDATA, "vmdk/extent-size",
                         "the descriptor's %zu extents make a disk of %llu bytes; from 1 to %llu",
                         d->n_pieces, (unsigned long long)d->size, (unsigned long long)VML_DISK_MAX);
-    if (vmdk_desc_parent(d, &e->r, err) < 0)
+    if (check_end(e, d, err) < 0 || vmdk_desc_parent(d, &e->r, err) < 0)
         return -1;
     e->pieces = calloc(d->n_pieces, sizeof *e->pieces);
     if (e->pieces == NULL)
@@ -499,6 +518,7 @@ static int check_all(struct extents *e, const struct findings *to, struct vml_er
 
     if (open_text(e, &d, err) < 0)
         return findings_error(to, err);
+    findings_notes(to, VML_NOTE, &e->r.notes);
     for (size_t i = 0; i < d.n_pieces; i++) {
         if (vml_interrupted())
             return vml_fail_interrupted(err);

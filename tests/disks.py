@@ -29,9 +29,10 @@ def pad(out, unit):
 # --- VMDK -------------------------------------------------------------------------------------------
 
 
-def descriptor(create_type, *extents, extra=""):
+def descriptor(create_type, *extents, extra="", end='ddb.adapterType = "ide"\n'):
     return ("# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n"
-            f'createType="{create_type}"\n{extra}' + "".join(e + "\n" for e in extents)).encode()
+            f'createType="{create_type}"\n{extra}' +
+            "".join(e + "\n" for e in extents) + end).encode()
 
 
 def vmdk_header(size, version=1, flags=3, desc=(1, 20), rgd=0, gd=0, overhead=128, deflate=0):
@@ -46,7 +47,8 @@ class place:
 
 def sparse(size, grains, zeroes=(), flags=3):
     out = vmdk_header(size, flags=flags, rgd=21, gd=26)
-    out += descriptor("monolithicSparse", f'RW {size // SECTOR} SPARSE "x.vmdk"').ljust(20 * SECTOR, b"\0")
+    out += descriptor("monolithicSparse", f'RW {size // SECTOR} SPARSE "x.vmdk"',
+                      end="").ljust(20 * SECTOR, b"\0")
     out += bytes(place.grains - len(out))
     struct.pack_into("<I", out, place.rgd, place.rgt // SECTOR)
     struct.pack_into("<I", out, place.gd, place.gt // SECTOR)

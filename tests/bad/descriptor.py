@@ -17,7 +17,16 @@ def bad_text(name, status, slug, data, say="", **more):
 
 
 ONE = 'RW 16 FLAT "flat" 0'
+TWO = ONE.replace("RW 16", "RW 8"), 'RW 8 FLAT "flat" 8'
 bad_text("as it should be", 0, "", text(ONE))
+bad_text("cut behind the extents", 0, "vmdk/desc-end", descriptor("monolithicFlat", ONE, end=""),
+         why="written by hand, nearly all are like this")
+for kind in "twoGbMaxExtentFlat", "2GbMaxExtentFlat", "twoGbMaxExtentSparse", "2gbmaxextentsparse":
+    for n in 1, 2:
+        bad_text(f"{kind} cut behind extent {n} of 2", 3, "vmdk/desc-end",
+                 descriptor(kind, *TWO[:n], end=""), rf"{kind} .*behind its {n} extents")
+bad_text("the disk data base only in front", 3, "vmdk/desc-end",
+         descriptor("twoGbMaxExtentFlat", 'ddb.adapterType = "ide"', *TWO, end=""))
 bad_text("66 KB", 3, "vmdk/desc-size", text(ONE) + b"#" * 66000, r"66\d+ bytes; up to 65536")
 bad_text("NUL inside", 3, "vmdk/desc-line", text(ONE) + b"\0RW 16 ZERO\n", r"NUL at offset \d+")
 bad_text("NUL at the end", 0, "", text(ONE) + bytes(100), why="descriptors fill their sectors up")

@@ -33,7 +33,7 @@ describe() {
     local name=$1 type=$2
     shift 2
     { printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="%s"\n' "$type"
-      printf '%s\n' "$@"
+      printf '%s\n' "$@" 'ddb.adapterType = "lsilogic"'
     } >"$name"
 }
 
@@ -58,7 +58,15 @@ for subformat in twoGbMaxExtentSparse twoGbMaxExtentFlat; do
     [ "$(grep -c '^RW' big/disk.vmdk)" -eq 3 ] || fail "not three extents: $(cat big/disk.vmdk)"
     run "$VMLIFT" convert big/disk.vmdk got.raw
     run qemu-img compare -q -f raw -F raw big.raw got.raw
-    rm got.raw big/*
+    rm got.raw
+    # Cut between two extents it would be a shorter disk.
+    for last in 1 2 3; do
+        sed "/00$last\\.vmdk/q" big/disk.vmdk >big/cut.vmdk
+        expect 3 vmdk/desc-end "$VMLIFT" convert big/cut.vmdk got.raw
+        expect 1 "" "$VMLIFT" check big/cut.vmdk
+        grep -qF '[vmdk/desc-end]' stdout || fail "check does not find it: $(cat stdout)"
+    done
+    rm big/*
 done
 rm big.raw
 
@@ -66,7 +74,7 @@ rm big.raw
 cp in.raw esx-flat.vmdk
 for type in vmfs vmfsThin vmfsPreallocated vmfsEagerZeroedThick; do
     describe esx.vmdk $type 'encoding="windows-1252"' 'RW 10240 VMFS "esx-flat.vmdk"' '# The Disk Data Base' \
-        '#DDB' 'ddb.adapterType = "lsilogic"'
+        '#DDB'
     reads esx.vmdk in.raw vmfs
 done
 describe esx.vmdk vmfs 'RW 10240 VMFS "esx-flat.vmdk"'

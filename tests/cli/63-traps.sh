@@ -36,7 +36,7 @@ theirs() {
 # describe TYPE LINE...: a VMDK's descriptor
 describe() {
     printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="%s"\n' "$1"
-    printf '%s\n' "${@:2}"
+    printf '%s\n' "${@:2}" 'ddb.adapterType = "ide"'
 }
 
 python3 - <<'PY'

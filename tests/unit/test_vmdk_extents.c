@@ -33,9 +33,10 @@ static int open_disk(struct vml_reader **r, const char *name)
     return -1;
 }
 
-#define HEAD "# Disk DescriptorFile\nversion=1\nCID=1a2B\n"
-#define ROOT "parentCID=ffffffff\n"
-#define FLAT "createType=\"monolithicFlat\"\n"
+#define HEAD  "# Disk DescriptorFile\nversion=1\nCID=1a2B\n"
+#define ROOT  "parentCID=ffffffff\n"
+#define SPLIT "createType=\"2gbMaxExtentFlat\"\n"
+#define FLAT  "createType=\"monolithicFlat\"\n"
 
 static int open_text(struct vml_reader **r, const char *text)
 {
@@ -88,6 +89,9 @@ static void refusals(void)
         { HEAD ROOT "CID=1\n" FLAT "RW 8 ZERO\n", "vmdk/desc-field" },
         { HEAD ROOT "RW 8 ZERO\n", "vmdk/desc-field" },
         { HEAD ROOT FLAT "RW 8 ZERO\nhello\n", "vmdk/desc-line" },
+        { HEAD ROOT SPLIT "RW 8 ZERO\n", "vmdk/desc-end" },
+        { HEAD ROOT SPLIT "ddb.x=1\nRW 8 ZERO\n", "vmdk/desc-end" },
+        { HEAD ROOT SPLIT "RW 8 ZERO\nddb.x=1\nRW 8 ZERO\n#DDB\n", "vmdk/desc-end" },
     };
     static char many[30000] = HEAD ROOT FLAT;
     struct vml_reader *r;
@@ -116,6 +120,8 @@ static void pieces(void)
     CHECK_OK(open_text(&r, HEAD ROOT FLAT "RW 3 FLAT \"flat\" 7\nRW 2 ZERO\nrdonly 1 flat flat\n"),
              &err);
     CHECK_STR(r->subformat, "monolithicFlat");
+    CHECK_INT(r->notes.n, 1); /* it ends with its extents */
+    CHECK_STR(r->notes.items[0].slug, "vmdk/desc-end");
     CHECK_STR(r->id, "00001a2b");
     CHECK(r->parent_name == NULL && r->can_seek);
     CHECK_INT(r->size, 6 * SECTOR);
@@ -265,8 +271,8 @@ static void cowd(void)
     put_le32(p + 2052, 37);
     put_le32(p + 37 * SECTOR + 1234 * 4, 69); /* grain 4096 + 1234 */
     memset(p + 69 * SECTOR, 'd', SECTOR);
-    check_log(HEAD PARENT "createType=\"vmfsSparse\"\nRW 6000 VMFSSPARSE \"log\"\n", p, sizeof p,
-              4096 + 1234, SECTOR, pokes, sizeof pokes / sizeof pokes[0]);
+    check_log(HEAD PARENT "createType=\"vmfsSparse\"\nRW 6000 VMFSSPARSE \"log\"\nddb.x=1\n", p,
+              sizeof p, 4096 + 1234, SECTOR, pokes, sizeof pokes / sizeof pokes[0]);
     p[1648] = 1;
     put_file("log", p, sizeof p);
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
