@@ -69,6 +69,7 @@ struct vmdk_piece {
 struct vmdk_desc {
     char create_type[32]; /* printable */
     char adapter[24];     /* ddb.adapterType, printable */
+    char encoding[24];    /* of the names, printable; "" when it is not said */
     char cid[9];          /* eight hexadecimal digits */
     char parent_cid[9];   /* or "" when it is not said */
     char *hint;           /* parentFileNameHint, no control characters; NULL when there is none */
@@ -90,6 +91,12 @@ int vmdk_desc_parent(const struct vmdk_desc *d, struct vml_reader *r, struct vml
  * notes and the parent. */
 int vmdk_desc_check(const char *text, size_t len, const struct vmdk_header *h, struct vml_reader *r,
                     struct vml_error *err);
+
+/* --- vmdk_name.c ---------------------------------------------------------------------------- */
+
+/* The name of a file in UTF-8, malloc'd: as it stands where the encoding is UTF-8 or not known, or
+ * the name is not in it. */
+int vmdk_name_utf8(char **out, const char *name, const char *encoding, struct vml_error *err);
 
 /* --- vmdk_desc_print.c ----------------------------------------------------------------------- */
 

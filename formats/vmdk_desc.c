@@ -154,9 +154,10 @@ static int parse_cid(char cid[9], const char *key, struct span value, struct vml
     return 0;
 }
 
-enum { KEY_VERSION, KEY_CID, KEY_TYPE, KEY_PARENT_CID, KEY_HINT, N_KEYS };
-static const char *const keys[N_KEYS] = { "version", "CID", "createType", "parentCID",
-                                          "parentFileNameHint" };
+enum { KEY_VERSION, KEY_CID, KEY_TYPE, KEY_PARENT_CID, KEY_HINT, KEY_ENCODING, N_KEYS };
+static const char *const keys[N_KEYS] = {
+    "version", "CID", "createType", "parentCID", "parentFileNameHint", "encoding"
+};
 
 static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span key, struct span value,
                      struct vml_error *err)
@@ -180,6 +181,8 @@ static int parse_key(struct vmdk_desc *d, bool seen[N_KEYS], struct span key, st
         return parse_cid(k == KEY_CID ? d->cid : d->parent_cid, keys[k], value, err);
     if (k == KEY_TYPE)
         span_show(d->create_type, sizeof d->create_type, value);
+    else if (k == KEY_ENCODING)
+        span_show(d->encoding, sizeof d->encoding, value);
     else if (k == KEY_HINT && value.len > 0 && (d->hint = span_copy(value)) == NULL)
         return vml_fail_nomem(err);
     return 0;

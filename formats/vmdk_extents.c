@@ -6,8 +6,9 @@
  *     RW     4096    ZERO                       |  no file
  *
  * The names come from a text that anyone may have written: only a plain file beside the descriptor
- * is opened (vml_input_sibling), whatever is asked for; qemu-img gives away /etc/passwd here.  It
- * also skips ZERO and RDONLY, so that what follows moves forward. */
+ * is opened (vml_input_sibling), whatever is asked for; qemu-img gives away /etc/passwd here.  A
+ * name's bytes are tried as they stand, then, if there is no such file, in UTF-8.  qemu-img also
+ * skips ZERO and RDONLY, so that what follows moves forward. */
 #include "vmdk.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@
 struct piece {
     uint64_t start, size;    /* on the disk, bytes */
     uint64_t at;             /* FLAT: where it begins in the file, bytes */
-    char *name;              /* of the file, for messages */
+    char *name;              /* of the file, UTF-8 where that is known */
     struct vml_input *in;    /* FLAT; the disk has it otherwise */
     struct vml_reader *disk; /* sparse; neither of both: ZERO */
 };
@@ -30,6 +31,7 @@ struct extents {
     struct vml_input *in;
     struct piece *pieces;
     size_t n;
+    char encoding[24]; /* of the names in the descriptor */
 };
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -230,10 +232,14 @@ static void count_file(struct extents *e, size_t i, const struct vml_input *in)
 static int open_named(const struct extents *e, const struct vmdk_piece *line, const struct piece *p,
                       struct vml_input **in, struct vml_error *err)
 {
-    bool plain = line->file[0] != '\0' && strpbrk(line->file, "\\%") == NULL;
+    /* A backslash is looked for among characters, not bytes. */
+    bool plain = line->file[0] != '\0' && strpbrk(p->name, "\\%") == NULL;
     struct vml_error cause;
 
     if (plain && vml_input_sibling(in, e->in, line->file, &cause) == 0)
+        return 0;
+    if (plain && strcmp(cause.slug, "io/not-found") == 0 && strcmp(p->name, line->file) != 0 &&
+        vml_input_sibling(in, e->in, p->name, &cause) == 0)
         return 0;
     if (!plain || strcmp(cause.slug, "input/outside") == 0)
         return vml_fail(err, VML_EREFUSED, "vmdk/extent-path",
@@ -311,9 +317,8 @@ static int open_file(struct extents *e, const struct vmdk_piece *line, int type,
     enum vmdk_magic magic;
     int rc;
 
-    p->name = strdup(line->file);
-    if (p->name == NULL)
-        return vml_fail_nomem(err);
+    if (vmdk_name_utf8(&p->name, line->file, e->encoding, err) < 0)
+        return -1;
     if (open_named(e, line, p, &in, err) < 0)
         return -1;
     count_file(e, (size_t)(p - e->pieces), in);
@@ -402,6 +407,7 @@ static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *e
     if (e->pieces == NULL)
         return vml_fail_nomem(err);
     e->n = d->n_pieces;
+    snprintf(e->encoding, sizeof e->encoding, "%s", d->encoding);
     return 0;
 }
 
@@ -497,7 +503,7 @@ static int check_inside(const struct extents *e, const struct piece *p,
 static int check_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
                        const struct findings *to, struct vml_error *err)
 {
-    struct in_file f = { .to = to, .name = line->file };
+    struct in_file f = { .to = to };
     struct vml_error why;
     int rc = open_piece(e, i, line, &why);
 
@@ -505,6 +511,7 @@ static int check_piece(struct extents *e, size_t i, const struct vmdk_piece *lin
         *err = why;
         return -1;
     }
+    f.name = e->pieces[i].name;
     if (check_inside(e, &e->pieces[i], line, &f, err) < 0)
         return -1;
     if (rc < 0 && f.faults == 0) /* else that is what it is about */

@@ -223,6 +223,66 @@ describe nested.vmdk custom 'RW 10240 SPARSE "again.vmdk"'
 qemu-img convert -f raw -O vmdk in.raw again.vmdk
 refused 3 vmdk/nested nested.vmdk
 
+# --- names in other encodings ----------------------------------------------------------------------
+
+# The bytes as they stand come first, then the same name in UTF-8.  Some characters end in 0x5c,
+# which is no backslash there.
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$tests python3 - <<'PY'
+import os, subprocess
+from disks import descriptor
+vmlift = os.environ["VMLIFT"]
+one, two = b"1" * 1024, b"2" * 1024
+os.mkdir("names")
+os.chdir("names")
+
+def write(name, data):
+    with open(name, "wb") as f:
+        f.write(data)
+
+def convert(encoding, name, status, slug="", say=""):
+    extent = b'RW 2 FLAT "' + name + b'" 0\nddb.adapterType = "ide"\n'
+    extra = f'encoding="{encoding}"\n' if encoding else ""
+    write("disk.vmdk", descriptor("monolithicFlat", extra=extra, end="") + extent)
+    p = subprocess.run((vmlift, "convert", "--force", "disk.vmdk", "got.raw"), stderr=subprocess.PIPE)
+    said = p.stderr.decode(errors="surrogateescape")
+    print(encoding, name, p.returncode, ascii(said))
+    assert p.returncode == status and (f"[{slug}]" in said if slug else said == "") and say in said
+    if status == 0:
+        with open("got.raw", "rb") as f:
+            return f.read()
+
+for encoding, codec, name in (
+        ("Shift_JIS", "cp932", "\u8868\u793a\u30bd.bin"), ("shift_jis", "cp932", "\u9ad9\u2460\u8868.bin"),
+        ("GBK", "gbk", "\u661e\u5929.bin"), ("Big5", "big5", "\u6210\u529f.bin"),
+        ("WINDOWS-1252", "cp1252", "B\u00fcro \u20ac.bin")):
+    there, utf8 = name.encode(codec), name.encode()
+    assert (b"\\" in there) == (codec != "cp1252")
+    convert(encoding, there, 6, "io/not-found", f"'{name}'")
+    write(utf8, one)
+    assert convert(encoding, there, 0) == one
+    for other in "UTF-8", "x-unknown", "":
+        if b"\\" in there:
+            convert(other, there, 5, "vmdk/extent-path")
+        else:
+            convert(other, there, 6, "io/not-found")
+    write(there, two)
+    assert convert(encoding, there, 0) == two
+    os.remove(utf8)
+    assert convert(encoding, there, 0) == two
+    os.rename(there, "target")
+    os.symlink("target", utf8)
+    convert(encoding, there, 5, "vmdk/extent-path")
+    os.remove(utf8)
+    write(utf8, one)
+    assert convert("utf-8", utf8, 0) == one and convert("", utf8, 0) == one
+    # half a character: not in that encoding, so bytes and nothing else
+    write(b"x\xe9", two)
+    assert convert(encoding, b"x\xe9", 0) == two
+    os.remove(b"x\xe9")
+    for bad in b"sub\\one.bin", there + b"\\one.bin", b"/etc/passwd", b"..\\x":
+        convert(encoding, bad, 5, "vmdk/extent-path")
+PY
+
 # What is missing is named, with its size.
 describe missing.vmdk vmfs 'RW 10240 VMFS "missing-flat.vmdk"'
 refused 6 io/not-found missing.vmdk
