@@ -9,30 +9,12 @@
  * is opened (vml_input_sibling), whatever is asked for; qemu-img gives away /etc/passwd here.  A
  * name's bytes are tried as they stand, then, if there is no such file, in UTF-8.  qemu-img also
  * skips ZERO and RDONLY, so that what follows moves forward. */
-#include "vmdk.h"
+#include "vmdk_extents.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "findings.h"
-
-struct piece {
-    uint64_t start, size;    /* on the disk, bytes */
-    uint64_t at;             /* FLAT: where it begins in the file, bytes */
-    char *name;              /* of the file, UTF-8 where that is known */
-    struct vml_input *in;    /* FLAT; the disk has it otherwise */
-    struct vml_reader *disk; /* sparse; neither of both: ZERO */
-};
-
-struct extents {
-    struct vml_reader r; /* first: this is what core holds */
-    struct vml_input *in;
-    struct piece *pieces;
-    size_t n;
-    char encoding[24]; /* of the names in the descriptor */
-};
 
 /* --- reading -------------------------------------------------------------------------------- */
 
@@ -51,8 +33,7 @@ static const struct piece *piece_of(const struct extents *e, uint64_t off)
     return &e->pieces[low];
 }
 
-/* Which of the files it was. */
-static int failed_in(const struct piece *p, struct vml_error *err)
+int extents_failed_in(const struct piece *p, struct vml_error *err)
 {
     if (err->code != VML_EINTERRUPTED)
         vml_error_prefix(err, "%s", p->name);
@@ -66,7 +47,7 @@ static int flat_extent(const struct extents *e, const struct piece *p, uint64_t 
     bool hole = false;
 
     if (vml_input_run(p->in, p->at + (off - p->start), &hole, &end, err) < 0)
-        return failed_in(p, err);
+        return extents_failed_in(p, err);
     x->at = p->at + (off - p->start);
     x->len = end - x->at;
     x->kind = VML_DATA;
@@ -87,7 +68,7 @@ static int extents_extent(struct vml_reader *r, uint64_t off, struct vml_extent 
     if (p->in != NULL && flat_extent(e, p, off, x, err) < 0)
         return -1;
     if (p->disk != NULL && vml_extent_at(p->disk, off - p->start, x, err) < 0)
-        return failed_in(p, err);
+        return extents_failed_in(p, err);
     x->off = off;
     x->len = vml_min_u64(x->len, left);
     return 0;
@@ -102,7 +83,7 @@ static int extents_load(struct vml_reader *r, const struct vml_extent *x, uint64
     inner.off -= p->start;
     if ((p->in != NULL ? vml_input_pread(p->in, buf, len, x->at + (off - x->off), err)
                        : p->disk->ops->load(p->disk, &inner, off - p->start, len, buf, err)) < 0)
-        return failed_in(p, err);
+        return extents_failed_in(p, err);
     return 0;
 }
 
@@ -115,7 +96,7 @@ static int extents_end(struct vml_reader *r, struct vml_error *err)
 
         if ((p->in != NULL && vml_input_unchanged(p->in, err) < 0) ||
             (p->disk != NULL && p->disk->ops->end(p->disk, err) < 0))
-            return failed_in(p, err);
+            return extents_failed_in(p, err);
     }
     return vml_input_unchanged(e->in, err);
 }
@@ -183,9 +164,7 @@ static int find_subformat(struct vml_reader *r, const char *type, struct vml_err
                     "'%s' is not known as a disk of several files", type);
 }
 
-enum { TYPE_FLAT, TYPE_SPARSE, TYPE_ZERO };
-
-static int piece_type(const struct vmdk_piece *line, struct vml_error *err)
+int extents_type(const struct vmdk_piece *line, struct vml_error *err)
 {
     static const struct {
         const char *name;
@@ -228,9 +207,8 @@ static void count_file(struct extents *e, size_t i, const struct vml_input *in)
     e->r.stored_size += vml_input_size(in);
 }
 
-/* The file that the line names, if it is one that a descriptor may name. */
-static int open_named(const struct extents *e, const struct vmdk_piece *line, const struct piece *p,
-                      struct vml_input **in, struct vml_error *err)
+int extents_open_named(const struct extents *e, const struct vmdk_piece *line,
+                       const struct piece *p, struct vml_input **in, struct vml_error *err)
 {
     /* A backslash is looked for among characters, not bytes. */
     bool plain = line->file[0] != '\0' && strpbrk(p->name, "\\%") == NULL;
@@ -319,11 +297,11 @@ static int open_file(struct extents *e, const struct vmdk_piece *line, int type,
 
     if (vmdk_name_utf8(&p->name, line->file, e->encoding, err) < 0)
         return -1;
-    if (open_named(e, line, p, &in, err) < 0)
+    if (extents_open_named(e, line, p, &in, err) < 0)
         return -1;
     count_file(e, (size_t)(p - e->pieces), in);
     if (vmdk_magic(&magic, in, err) < 0)
-        return failed_in(p, err);
+        return extents_failed_in(p, err);
     if (magic == VMDK_TEXT && line->offset == 0)
         rc = vml_fail(err, VML_EDATA, "vmdk/nested",
                       "is a descriptor again, where data should be (descriptor line %u)",
@@ -331,14 +309,14 @@ static int open_file(struct extents *e, const struct vmdk_piece *line, int type,
     else
         rc = type == TYPE_FLAT ? open_flat(p, line, &in, err)
                                : open_sparse(p, line, magic, &in, err);
-    return rc < 0 ? failed_in(p, err) : 0;
+    return rc < 0 ? extents_failed_in(p, err) : 0;
 }
 
-static int open_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
-                      struct vml_error *err)
+int extents_open_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
+                       struct vml_error *err)
 {
     struct piece *p = &e->pieces[i];
-    int type = piece_type(line, err);
+    int type = extents_type(line, err);
 
     p->start = e->r.size;
     p->size = line->size;
@@ -392,8 +370,7 @@ static int check_end(struct extents *e, const struct vmdk_desc *d, struct vml_er
     return 0;
 }
 
-/* The descriptor itself, and room for its pieces. */
-static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *err)
+int extents_open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *err)
 {
     if (read_text(d, e->in, err) < 0 || find_subformat(&e->r, d->create_type, err) < 0)
         return -1;
@@ -411,7 +388,7 @@ static int open_text(struct extents *e, struct vmdk_desc *d, struct vml_error *e
     return 0;
 }
 
-static struct extents *extents_new(struct vml_input *in)
+struct extents *extents_new(struct vml_input *in)
 {
     struct extents *e = calloc(1, sizeof *e);
 
@@ -426,8 +403,7 @@ static struct extents *extents_new(struct vml_input *in)
     return e;
 }
 
-/* All but the input. */
-static void extents_discard(struct extents *e)
+void extents_discard(struct extents *e)
 {
     e->in = NULL;
     vml_notes_clear(&e->r.notes);
@@ -439,10 +415,10 @@ static int extents_fill(struct extents *e, struct vml_error *err)
 {
     VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
 
-    if (open_text(e, &d, err) < 0)
+    if (extents_open_text(e, &d, err) < 0)
         return -1;
     for (size_t i = 0; i < d.n_pieces; i++)
-        if (open_piece(e, i, &d.pieces[i], err) < 0)
+        if (extents_open_piece(e, i, &d.pieces[i], err) < 0)
             return -1;
     return 0;
 }
@@ -459,90 +435,4 @@ int vmdk_extents_open(struct vml_reader **out, struct vml_input *in, struct vml_
     }
     *out = &e->r;
     return 0;
-}
-
-/* --- checking --------------------------------------------------------------------------------- */
-
-struct in_file {
-    const struct findings *to;
-    const char *name;
-    unsigned faults;
-};
-
-static void tell_in_file(void *arg, enum vml_level level, const char *slug, const char *text)
-{
-    struct in_file *f = arg;
-
-    if (level == VML_NOTE && strcmp(slug, "vmdk/subformat") == 0)
-        return; /* that it is a piece of a disk is known here */
-    f->faults += level == VML_FAULT;
-    findings_add(f->to, level, slug, "%s: %s", f->name, text);
-}
-
-/* The tables of a sparse piece. */
-static int check_inside(const struct extents *e, const struct piece *p,
-                        const struct vmdk_piece *line, struct in_file *f, struct vml_error *err)
-{
-    VML_AUTO(vml_input_freep) struct vml_input *in = NULL;
-    struct vml_error ignored; /* why it does not open is told already */
-    enum vmdk_magic magic;
-
-    if (piece_type(line, &ignored) != TYPE_SPARSE || p->name == NULL ||
-        open_named(e, line, p, &in, &ignored) < 0)
-        return 0;
-    if (vmdk_magic(&magic, in, err) < 0)
-        return -1;
-    if (magic == VMDK_SPARSE)
-        return vmdk_check(in, tell_in_file, f, err) < 0 ? failed_in(p, err) : 0;
-    if (magic == VMDK_COWD || magic == VMDK_SESPARSE)
-        findings_add(f->to, VML_NOTE, "vmdk/subformat", "%s: ESX's tables are not checked",
-                     p->name);
-    return 0;
-}
-
-static int check_piece(struct extents *e, size_t i, const struct vmdk_piece *line,
-                       const struct findings *to, struct vml_error *err)
-{
-    struct in_file f = { .to = to };
-    struct vml_error why;
-    int rc = open_piece(e, i, line, &why);
-
-    if (rc < 0 && why.code != VML_EDATA && why.code != VML_ENOTFOUND && why.code != VML_EREFUSED) {
-        *err = why;
-        return -1;
-    }
-    f.name = e->pieces[i].name;
-    if (check_inside(e, &e->pieces[i], line, &f, err) < 0)
-        return -1;
-    if (rc < 0 && f.faults == 0) /* else that is what it is about */
-        findings_add(to, VML_FAULT, why.slug, "%s", why.text);
-    return 0;
-}
-
-static int check_all(struct extents *e, const struct findings *to, struct vml_error *err)
-{
-    VML_AUTO(vmdk_desc_clear) struct vmdk_desc d = { 0 };
-
-    if (open_text(e, &d, err) < 0)
-        return findings_error(to, err);
-    findings_notes(to, VML_NOTE, &e->r.notes);
-    for (size_t i = 0; i < d.n_pieces; i++) {
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-        if (check_piece(e, i, &d.pieces[i], to, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int vmdk_extents_check(struct vml_input *in, const struct findings *to, struct vml_error *err)
-{
-    struct extents *e = extents_new(in);
-    int rc;
-
-    if (e == NULL)
-        return vml_fail_nomem(err);
-    rc = check_all(e, to, err);
-    extents_discard(e);
-    return rc;
 }
