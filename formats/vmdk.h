@@ -39,6 +39,8 @@ bool vmdk_header_probe(const uint8_t *p, size_t len);
 int vmdk_header_parse(struct vmdk_header *h, const uint8_t p[VMDK_SECTOR], struct vml_error *err);
 /* The part that follows from the disk's size, for writing. */
 void vmdk_header_plan(struct vmdk_header *h, uint64_t size);
+/* May a file that is being written end here?  Its tables point with 32 bits. */
+int vmdk_header_reach(uint64_t end_sector, struct vml_error *err);
 void vmdk_header_print(uint8_t p[VMDK_SECTOR], const struct vmdk_header *h);
 /* A footer is the header over again; only gdOffset, which goes to h, and the dirty flag may differ.
  */

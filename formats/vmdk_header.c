@@ -121,6 +121,14 @@ void vmdk_header_plan(struct vmdk_header *h, uint64_t size)
     count_entries(h);
 }
 
+int vmdk_header_reach(uint64_t end_sector, struct vml_error *err)
+{
+    if (end_sector > UINT32_MAX)
+        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/too-large",
+                        "the file would pass 2 TiB, beyond which a VMDK cannot point");
+    return 0;
+}
+
 void vmdk_header_print(uint8_t p[VMDK_SECTOR], const struct vmdk_header *h)
 {
     memset(p, 0, VMDK_SECTOR);

@@ -59,9 +59,8 @@ static int put_grains(struct vmdk_sparse *s, uint64_t grain, size_t n, const uin
 {
     uint64_t room = (uint64_t)n * VMDK_GRAIN, at = s->end;
 
-    if ((at + room) / VMDK_SECTOR > UINT32_MAX)
-        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/too-large",
-                        "the file would pass 2 TiB, beyond which a VMDK cannot point");
+    if (vmdk_header_reach((at + room) / VMDK_SECTOR, err) < 0)
+        return -1;
     for (uint64_t i = grain; i < grain + n; i++, at += VMDK_GRAIN) {
         if (i / VMDK_GTES != s->table) {
             if (write_table(s, err) < 0)

@@ -112,10 +112,8 @@ static int stream_encode(struct vml_writer *w, struct vml_chunk *c, struct vml_e
 
 static int append(struct stream *s, const void *p, size_t len, struct vml_error *err)
 {
-    if (s->sector + len / VMDK_SECTOR > UINT32_MAX)
-        return vml_fail(err, VML_EUNSUPPORTED, "vmdk/too-large",
-                        "the file would pass 2 TiB, beyond which a VMDK cannot point");
-    if (vml_output_write(s->o, p, len, err) < 0)
+    if (vmdk_header_reach(s->sector + len / VMDK_SECTOR, err) < 0 ||
+        vml_output_write(s->o, p, len, err) < 0)
         return -1;
     s->sector += len / VMDK_SECTOR;
     return 0;
