@@ -1,19 +1,7 @@
 /* Outputs.  A file is written without a name (O_TMPFILE) and linked to its name by commit, so that
  * not even a kill -9 leaves half of one behind.  Where the file system has no nameless files (some
- * FUSE and network ones) it is ".NAME.XXXXXX.part" beside the target until then.
- *
- * A file with siblings (a descriptor and the files with the data) is committed so that its name,
- * by which all of them are found, never stands for a mixture:
- *
- *     sync all files | move the old NAME aside, sync the folder | for each sibling: move the old
- * one aside, link the new | sync the folder | link NAME | sync the folder | remove what is aside
- *
- * A name cannot be switched for several files at once.  Were the old ones replaced one by one, a
- * crash could leave the old descriptor with new data, which is read without complaint.  So there
- * is a moment at which nothing has the name: a crash then leaves complete files of data, the old
- * ones as ".NAME.XXXXXX.part", and nothing that claims to be a disk.  A failure undoes all of it:
- * what was linked is removed, what was aside comes back. */
-#include "vmlift/io.h"
+ * FUSE and network ones) it is ".NAME.XXXXXX.part" beside the target until then. */
+#include "output.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,31 +16,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum output_kind { OUTPUT_FILE, OUTPUT_DEVICE, OUTPUT_PIPE, OUTPUT_APPEND };
-
-struct vml_output {
-    enum output_kind kind;
-    char *name; /* as given */
-    char *part; /* the working name, where nameless files do not exist; else NULL */
-    int fd, dir;
-    bool force;
-    mode_t mode;              /* of a new file, before the umask */
-    bool named;               /* has its name, in a commit that is not over */
-    char *old;                /* where the file that it replaces is meanwhile; else NULL */
-    struct vml_output *next;  /* of its siblings, or of those that it is one of */
-    struct vml_output *whole; /* whose sibling it is, and whose dir counts; NULL: nobody's */
-    uint64_t end;             /* where write appends */
-    uint64_t size;            /* device */
-    struct vml_output *of;    /* append */
-    vml_tap *tap;
-    void *arg;
-};
-
-static int folder_of(const struct vml_output *o)
-{
-    return o->whole != NULL ? o->whole->dir : o->dir;
-}
 
 void vml_output_freep(struct vml_output **o)
 {
@@ -72,7 +35,7 @@ void vml_output_free(struct vml_output *o)
         vml_output_free(sibling);
     }
     if (o->part != NULL)
-        (void)unlinkat(folder_of(o), o->part, 0);
+        (void)unlinkat(output_folder(o), o->part, 0);
     if (o->fd >= 0)
         close(o->fd);
     if (o->dir >= 0)
@@ -98,14 +61,6 @@ static struct vml_output *output_new(enum output_kind kind, const char *name, st
     return o;
 }
 
-/* The last component of the name, which is what is created inside o->dir. */
-static const char *output_base(const struct vml_output *o)
-{
-    const char *slash = strrchr(o->name, '/');
-
-    return slash == NULL ? o->name : slash + 1;
-}
-
 static int open_folder(struct vml_output *o, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *copy = strdup(o->name);
@@ -116,8 +71,7 @@ static int open_folder(struct vml_output *o, struct vml_error *err)
     return o->dir < 0 ? vml_fail_errno(err, "%s: its folder", o->name) : 0;
 }
 
-/* A name of no meaning beside o's own. */
-static int working_name(const struct vml_output *o, char **name, struct vml_error *err)
+int output_working_name(const struct vml_output *o, char **name, struct vml_error *err)
 {
     uint32_t tag = 0;
 
@@ -132,9 +86,9 @@ static int working_name(const struct vml_output *o, char **name, struct vml_erro
 
 static int open_part(struct vml_output *o, struct vml_error *err)
 {
-    if (working_name(o, &o->part, err) < 0)
+    if (output_working_name(o, &o->part, err) < 0)
         return -1;
-    o->fd = openat(folder_of(o), o->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, o->mode);
+    o->fd = openat(output_folder(o), o->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, o->mode);
     if (o->fd >= 0)
         return 0;
     free(o->part);
@@ -142,7 +96,7 @@ static int open_part(struct vml_output *o, struct vml_error *err)
     return vml_fail_errno(err, "%s", o->name);
 }
 
-static int exists(const struct vml_output *o, struct vml_error *err)
+int output_exists(const struct vml_output *o, struct vml_error *err)
 {
     return vml_fail(err, VML_EEXISTS, "output/exists", "%s: exists already (--force replaces it)",
                     o->name);
@@ -150,7 +104,7 @@ static int exists(const struct vml_output *o, struct vml_error *err)
 
 static int open_nameless(struct vml_output *o, struct vml_error *err)
 {
-    o->fd = openat(folder_of(o), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, o->mode);
+    o->fd = openat(output_folder(o), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, o->mode);
     if (o->fd >= 0)
         return 0;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
@@ -221,7 +175,7 @@ int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
     } else if (!S_ISREG(st.st_mode))
         rc = vml_fail(err, VML_EUSAGE, "output/kind", "%s: not a file", o->name);
     else
-        rc = o->force ? open_file(o, err) : exists(o, err);
+        rc = o->force ? open_file(o, err) : output_exists(o, err);
     if (rc < 0)
         return -1;
     *out = o;
@@ -234,7 +188,7 @@ static int taken(const struct vml_output *o, const struct stat *st, struct vml_e
 {
     if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
         return vml_fail(err, VML_EUSAGE, "output/kind", "%s: not a file", o->name);
-    return o->force ? 0 : exists(o, err);
+    return o->force ? 0 : output_exists(o, err);
 }
 
 int vml_output_sibling(struct vml_output **out, struct vml_output *of, const char *name,
@@ -387,165 +341,4 @@ int vml_output_resize(struct vml_output *o, uint64_t size, struct vml_error *err
     if (o->kind == OUTPUT_FILE && ftruncate(o->fd, (off_t)size) < 0)
         return vml_fail_errno(err, "setting the length to %llu", (unsigned long long)size);
     return 0;
-}
-
-/* --- committing ----------------------------------------------------------------------------- */
-
-/* Under `name`, where nothing has it.  -1 and errno. */
-static int link_free(struct vml_output *o, const char *name)
-{
-    int dir = folder_of(o);
-    char proc[64];
-
-    if (o->part == NULL) {
-        snprintf(proc, sizeof proc, "/proc/self/fd/%d", o->fd);
-        return linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW);
-    }
-    if (renameat2(dir, o->part, dir, name, RENAME_NOREPLACE) < 0) {
-        if (errno != EINVAL || linkat(dir, o->part, dir, name, 0) < 0) /* EINVAL: NFS */
-            return -1;
-        (void)unlinkat(dir, o->part, 0);
-    }
-    free(o->part);
-    o->part = NULL;
-    return 0;
-}
-
-static int take_name(struct vml_output *o, struct vml_error *err)
-{
-    if (link_free(o, output_base(o)) < 0)
-        return errno == EEXIST ? exists(o, err) : vml_fail_errno(err, "%s", o->name);
-    o->named = true;
-    return 0;
-}
-
-/* Over what has the name now. */
-static int take_name_over(struct vml_output *o, struct vml_error *err)
-{
-    VML_AUTO(vml_freep) char *name = NULL;
-
-    if (o->part == NULL) {
-        if (working_name(o, &name, err) < 0)
-            return -1;
-        if (link_free(o, name) < 0)
-            return vml_fail_errno(err, "%s", o->name);
-        o->part = name;
-        name = NULL;
-    }
-    if (renameat(o->dir, o->part, o->dir, output_base(o)) < 0)
-        return vml_fail_errno(err, "%s", o->name);
-    free(o->part);
-    o->part = NULL;
-    return 0;
-}
-
-static int sync_folder(const struct vml_output *o, struct vml_error *err)
-{
-    return fsync(o->dir) < 0 ? vml_fail_errno(err, "%s: sync of its folder", o->name) : 0;
-}
-
-static int commit_alone(struct vml_output *o, struct vml_error *err)
-{
-    bool replaced = false;
-
-    if (link_free(o, output_base(o)) < 0) {
-        if (errno != EEXIST)
-            return vml_fail_errno(err, "%s", o->name);
-        if ((o->force ? take_name_over(o, err) : exists(o, err)) < 0)
-            return -1;
-        replaced = true;
-    }
-    if (sync_folder(o, err) == 0)
-        return 0;
-    /* After a failure there is no output, but for one whose predecessor cannot be brought back. */
-    if (!replaced)
-        (void)unlinkat(o->dir, output_base(o), 0);
-    return -1;
-}
-
-/* What o replaces gets out of the way, to be brought back or removed. */
-static int move_aside(struct vml_output *o, struct vml_error *err)
-{
-    VML_AUTO(vml_freep) char *name = NULL;
-    int dir = folder_of(o);
-
-    if (!o->force)
-        return 0;
-    if (working_name(o, &name, err) < 0)
-        return -1;
-    if (renameat(dir, output_base(o), dir, name) < 0)
-        return errno == ENOENT ? 0 : vml_fail_errno(err, "%s", o->name);
-    o->old = name;
-    name = NULL;
-    return 0;
-}
-
-static void undo(struct vml_output *o)
-{
-    int dir = folder_of(o);
-
-    if (o->named)
-        (void)unlinkat(dir, output_base(o), 0);
-    if (o->old != NULL)
-        (void)renameat(dir, o->old, dir, output_base(o));
-    o->named = false;
-    vml_freep(&o->old);
-}
-
-static int place_all(struct vml_output *o, struct vml_error *err)
-{
-    if (move_aside(o, err) < 0 || (o->old != NULL && sync_folder(o, err) < 0))
-        return -1;
-    for (struct vml_output *s = o->next; s != NULL; s = s->next)
-        if (move_aside(s, err) < 0 || take_name(s, err) < 0)
-            return -1;
-    if (sync_folder(o, err) < 0 || take_name(o, err) < 0)
-        return -1;
-    return sync_folder(o, err);
-}
-
-static int commit_all(struct vml_output *o, struct vml_error *err)
-{
-    for (struct vml_output *s = o->next; s != NULL; s = s->next)
-        if (fdatasync(s->fd) < 0)
-            return vml_fail_errno(err, "%s: sync", s->name);
-    if (place_all(o, err) < 0) {
-        if (o->named) /* before what it names */
-            (void)unlinkat(o->dir, output_base(o), 0);
-        o->named = false;
-        for (struct vml_output *s = o->next; s != NULL; s = s->next)
-            undo(s);
-        (void)fsync(o->dir);
-        undo(o);
-        (void)fsync(o->dir);
-        return -1;
-    }
-    for (struct vml_output *s = o; s != NULL; s = s->next)
-        if (s->old != NULL)
-            (void)unlinkat(o->dir, s->old, 0);
-    return 0;
-}
-
-int vml_output_flush(struct vml_output *o, struct vml_error *err)
-{
-    if (o->kind != OUTPUT_FILE && o->kind != OUTPUT_DEVICE)
-        return 0;
-    return fdatasync(o->fd) < 0 ? vml_fail_errno(err, "%s: sync", o->name) : 0;
-}
-
-int vml_output_commit(struct vml_output *o, struct vml_error *err)
-{
-    assert(o->whole == NULL);
-    switch (o->kind) {
-    case OUTPUT_APPEND:
-    case OUTPUT_PIPE:
-        return 0;
-    case OUTPUT_DEVICE:
-        return fsync(o->fd) < 0 ? vml_fail_errno(err, "%s: sync", o->name) : 0;
-    case OUTPUT_FILE:
-        break;
-    }
-    if (fdatasync(o->fd) < 0)
-        return vml_fail_errno(err, "%s: sync", o->name);
-    return o->next == NULL ? commit_alone(o, err) : commit_all(o, err);
 }
