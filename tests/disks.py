@@ -1,7 +1,8 @@
-"""Small VMDK and VHD files made by their specifications, field by field, for the tests that damage them.
+"""Small VMDK and VHD files made by their specifications, field by field, for the tests that damage
+them.
 
-A disk is its size and a dict: number of a grain (of a block) -> its bytes.  Each function gives a bytearray;
-`place` tells where its parts are, in bytes."""
+A disk is its size and a dict: number of a grain (of a block) -> its bytes.  Each function gives a
+bytearray; `place` tells where its parts are, in bytes."""
 import struct
 import zlib
 
@@ -26,7 +27,7 @@ def pad(out, unit):
     out += bytes(-len(out) % unit)
 
 
-# --- VMDK -------------------------------------------------------------------------------------------
+# --- VMDK -----------------------------------------------------------------------------------------
 
 
 def descriptor(create_type, *extents, extra="", end='ddb.adapterType = "ide"\n'):
@@ -36,8 +37,9 @@ def descriptor(create_type, *extents, extra="", end='ddb.adapterType = "ide"\n')
 
 
 def vmdk_header(size, version=1, flags=3, desc=(1, 20), rgd=0, gd=0, overhead=128, deflate=0):
-    return bytearray(struct.pack("<4sIIQQQQIQQQB4sH433x", b"KDMV", version, flags, -(-size // SECTOR),
-                                 GRAIN // SECTOR, *desc, 512, rgd, gd, overhead, 0, b"\n \r\n", deflate))
+    return bytearray(struct.pack("<4sIIQQQQIQQQB4sH433x", b"KDMV", version, flags,
+                                 -(-size // SECTOR), GRAIN // SECTOR, *desc, 512, rgd, gd, overhead,
+                                 0, b"\n \r\n", deflate))
 
 
 class place:
@@ -75,15 +77,17 @@ def packed(n, data, size=None, level=6):
 
 
 def stream(size, grains, dialect="disklib", order=None, last_short=None, progress=(), raw=None):
-    """streamOptimized as its writers lay it out: disklib (VirtualBox the same), vmdktool, qemu, open-vmdk.
+    """streamOptimized as its writers lay it out: disklib (VirtualBox the same), vmdktool, qemu,
+    open-vmdk.
 
-    order: of the grains in the file.  progress: grains after which a progress marker stands.  raw: bytes that
-    take a grain's place, marker and all."""
+    order: of the grains in the file.  progress: grains after which a progress marker stands.
+    raw: bytes that take a grain's place, marker and all."""
     front = dialect in ("qemu", "open-vmdk")
     tables = -(-size // (512 * GRAIN))
     if last_short is None:
         last_short = front
-    desc = descriptor("streamOptimized", f'{"RW" if front else "RDONLY"} {-(-size // SECTOR)} SPARSE '
+    desc = descriptor("streamOptimized",
+                      f'{"RW" if front else "RDONLY"} {-(-size // SECTOR)} SPARSE '
                       '"generated-stream.vmdk"', extra='encoding="UTF-8"\n')
     out = vmdk_header(size, version=3, flags=0x30003 if dialect == "qemu" else 0x30001,
                       desc=(1, 20 if front else 1), deflate=1)
@@ -165,7 +169,7 @@ def grain_at(out, n):
     return struct.unpack_from("<I", out, entry_at(out, n))[0] * SECTOR
 
 
-# --- VHD --------------------------------------------------------------------------------------------
+# --- VHD ------------------------------------------------------------------------------------------
 
 BLOCK = 65536  # the smallest files that have several
 
@@ -177,8 +181,9 @@ def checksum(out, at, length, field):
 
 def vhd_footer(size, kind, creator=b"win ", chs=(0, 0, 0), header=512, saved=0, current=None):
     out = bytearray(struct.pack(">8sIIQI4sI4sQQHBBI4x16sB427x", b"conectix", 2, 0x10000,
-                                header if kind != 2 else 2**64 - 1, 0, creator, 0x10000, b"Wi2k", size,
-                                size if current is None else current, *chs, kind, b"0123456789abcdef", saved))
+                                header if kind != 2 else 2**64 - 1, 0, creator, 0x10000, b"Wi2k",
+                                size, size if current is None else current, *chs, kind,
+                                b"0123456789abcdef", saved))
     checksum(out, 0, 512, 64)
     return out
 
@@ -187,16 +192,19 @@ def fixed(data, **fields):
     return bytearray(data) + vhd_footer(len(data), 2, **fields)
 
 
-def dynamic(size, blocks, kind=3, creator=b"win ", chs=(0, 0, 0), parent=None, bitmaps=None, saved=0):
+def dynamic(size, blocks, kind=3, creator=b"win ", chs=(0, 0, 0), parent=None, bitmaps=None,
+            saved=0):
     """| footer | header | table | blocks, each with its bitmap | footer |"""
     footer = vhd_footer(size, kind, creator, chs, saved=saved)
     entries = -(-size // BLOCK)
     table = bytearray(b"\xff" * max(512, -(-entries * 4 // 512) * 512))
-    header = bytearray(struct.pack(">8sQQIII4x16sI4x512s192x256x", b"cxsparse", 2**64 - 1, 1536, 0x10000, entries,
-                                   BLOCK, bytes(16), 0, parent.encode("utf-16-be") if parent else b""))
+    header = bytearray(struct.pack(">8sQQIII4x16sI4x512s192x256x", b"cxsparse", 2**64 - 1, 1536,
+                                   0x10000, entries, BLOCK, bytes(16), 0,
+                                   parent.encode("utf-16-be") if parent else b""))
     checksum(header, 0, 1024, 36)
     out = footer + header + table
     for n, data in blocks.items():
         struct.pack_into(">I", out, 1536 + 4 * n, len(out) // 512)
-        out += ((bitmaps or {}).get(n) or b"\xff" * (BLOCK // 512 // 8)).ljust(512, b"\0") + data.ljust(BLOCK, b"\0")
+        out += ((bitmaps or {}).get(n) or b"\xff" * (BLOCK // 512 // 8)).ljust(512, b"\0")
+        out += data.ljust(BLOCK, b"\0")
     return out + footer

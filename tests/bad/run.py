@@ -1,6 +1,8 @@
-"""Bad disks, one by one: what vmlift says to each, and what it takes to say it.  case.py says what a case is.
+"""Bad disks, one by one: what vmlift says to each, and what it takes to say it.  case.py says what
+a case is.
 
-usage: run.py VMLIFT [LIMIT_MIB [PATTERN]]   in an empty folder; exit status 1 when an answer is another"""
+usage: run.py VMLIFT [LIMIT_MIB [PATTERN]]
+in an empty folder; exit status 1 when an answer is another"""
 import os
 import re
 import subprocess
@@ -23,7 +25,8 @@ class Answer:
             p.returncode = 0  # it is no longer there to be waited for
             self.status = os.waitstatus_to_exitcode(status)
             out.seek(0), err.seek(0)
-            self.out, self.err = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+            self.out = out.read().decode(errors="replace")
+            self.err = err.read().decode(errors="replace")
         self.mib, self.seconds = usage.ru_maxrss / 1024, time.monotonic() - start
 
 
@@ -49,7 +52,9 @@ def wrong(a, status, slug, say, name, limit):
 
 def checked(a, slug):
     if slug is None:
-        return None if a.status == 0 and ": fault: " not in a.out else f"check finds something: {a.out}{a.err}"
+        if a.status == 0 and ": fault: " not in a.out:
+            return None
+        return f"check finds something: {a.out}{a.err}"
     if slug and f"[{slug}]" not in a.out + a.err:
         return f"check does not find [{slug}]: {a.out}{a.err}".strip()
     return None
