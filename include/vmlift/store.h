@@ -37,9 +37,15 @@ struct vml_snapshot {
 };
 void vml_snapshot_clear(struct vml_snapshot *s);
 
-/* create: make the folder and an empty store where there is none.  VML_ENOTFOUND store/not-found,
- * VML_EDATA store/format, VML_EUNSUPPORTED store/version. Errors name the folder. */
-int vml_store_open(struct vml_store **out, const char *dir, bool create, struct vml_error *err);
+#define VML_STORE_CREATE    1u /* make the folder and an empty store where there is none */
+#define VML_STORE_SHARED_FS 2u /* write also on a file system of several machines (NFS and so on) \
+                                */
+/* flags: any of these.  VML_ENOTFOUND store/not-found, VML_EDATA store/format, VML_EUNSUPPORTED
+ * store/version. Errors name the folder.  Whatever writes to a store on a file system that other
+ * machines may share is VML_EREFUSED store/shared-fs unless that was allowed here. */
+int vml_store_open(struct vml_store **out, const char *dir, unsigned flags, struct vml_error *err);
+/* The kind of file system of several machines that the store is on; NULL: on none. */
+const char *vml_store_shared_fs(const struct vml_store *s);
 void vml_store_free(struct vml_store *s);
 void vml_store_freep(struct vml_store **s);
 struct vml_db *vml_store_db(struct vml_store *s); /* the store's own */
@@ -174,8 +180,8 @@ struct vml_rebuilt {
  * beside it.  Reads all packs, waits for everyone who writes, and keeps them waiting.  fn is told
  * what is damaged, as by vml_store_verify; what is damaged is left out, but a snapshot whose record
  * is good is registered, and its damaged bytes are errors when they are read.  Everybody who has
- * the store open must open it again (store/replaced). */
-int vml_store_rebuild(const char *dir, vml_fault_fn *fn, void *arg,
+ * the store open must open it again (store/replaced).  flags: VML_STORE_SHARED_FS. */
+int vml_store_rebuild(const char *dir, unsigned flags, vml_fault_fn *fn, void *arg,
                       void (*progress)(void *arg, uint64_t done, uint64_t total),
                       struct vml_rebuilt *out, struct vml_error *err);
 

@@ -14,6 +14,12 @@ static const struct opt opts[] = {
     OPT_WHERE(image),
     { 0 },
 };
+static const struct opt write_opts[] = {
+    OPT_STORE(image),
+    OPT_SHARED_FS(image),
+    OPT_WHERE(image),
+    { 0 },
+};
 
 /* The key of a mapping's snapshot, "" where it has none. */
 static const char *key_of(struct vml_store *s, const struct vml_mapping *m, char key[37])
@@ -205,7 +211,7 @@ static const struct opt_verb deregister_verb = {
     -1,
     "Takes each AMI, given by ID or name, out of the registry. Its snapshots stay: their IDs are "
     "printed, one on a line, as \"vmlift snapshot delete\" takes them.",
-    opts
+    write_opts
 };
 
 static int image_deregister(struct cli *cli, int argc, char **argv, struct vml_error *err)
@@ -219,7 +225,7 @@ static int image_deregister(struct cli *cli, int argc, char **argv, struct vml_e
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        local_store(&how.local, LOCAL_WRITE, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         VML_AUTO(vml_image_clear) struct vml_image a = { 0 };

@@ -36,6 +36,7 @@ static const struct opt opts[] = {
     OPT_ENCRYPT(import),
     OPT_PASSPHRASE(import),
     OPT_STORE(import),
+    OPT_SHARED_FS(import),
     OPT_WHERE(import),
     OPT_COPY(import),
     { 0 },

@@ -19,6 +19,12 @@ static const struct opt opts[] = {
     OPT_WHERE(key),
     { 0 },
 };
+static const struct opt write_opts[] = {
+    OPT_STORE(key),
+    OPT_SHARED_FS(key),
+    OPT_WHERE(key),
+    { 0 },
+};
 
 /* As KMS's DescribeKey has it, as far as it goes. */
 static json_t *key_json(const struct vml_key *k)
@@ -43,6 +49,7 @@ static const struct opt create_opts[] = {
     { 0, "passphrase", NULL, OPT_FLAG, offsetof(struct key, ask),
       "ask for a new passphrase on the terminal" },
     OPT_STORE(key),
+    OPT_SHARED_FS(key),
     OPT_WHERE(key),
     { 0 },
 };
@@ -226,6 +233,7 @@ static int answer(struct cli *cli, struct vml_store *s, const char *id, struct v
 static const struct opt grant_opts[] = {
     { 0, "to", "ACCOUNT", OPT_TEXT, offsetof(struct key, to), "who may use it, 12 digits" },
     OPT_STORE(key),
+    OPT_SHARED_FS(key),
     OPT_WHERE(key),
     { 0 },
 };
@@ -241,6 +249,7 @@ static const struct opt_verb grant_verb = {
 static const struct opt revoke_opts[] = {
     { 0, "from", "ACCOUNT", OPT_TEXT, offsetof(struct key, from), "who may no longer, 12 digits" },
     OPT_STORE(key),
+    OPT_SHARED_FS(key),
     OPT_WHERE(key),
     { 0 },
 };
@@ -272,7 +281,7 @@ static int change(struct cli *cli, const struct opt_verb *v, const char *option,
         return vml_fail(err, VML_EUSAGE, "usage/key", "%s: name the account with %s", v->name,
                         option);
     if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_READ, &s, err) < 0 ||
+        local_store(&how.local, LOCAL_WRITE, &s, err) < 0 ||
         fn(s, cli->words[0], where.owner, account, err) < 0)
         return -1;
     return answer(cli, s, cli->words[0], err);
@@ -293,6 +302,7 @@ static const struct opt rotate_opts[] = {
     { 0, "new-passphrase-file", "FILE", OPT_TEXT, offsetof(struct key, fresh_file),
       "its first line is the passphrase from now on; otherwise it stays as it is" },
     OPT_STORE(key),
+    OPT_SHARED_FS(key),
     OPT_WHERE(key),
     { 0 },
 };
@@ -319,7 +329,7 @@ static int key_rotate(struct cli *cli, int argc, char **argv, struct vml_error *
         return rc < 0 ? -1 : 0;
     if (local_where(&how.local, &where, err) < 0 ||
         (how.fresh_file != NULL && passphrase_read(&p, how.fresh_file, err) < 0) ||
-        local_store(&how.local, LOCAL_READ, &s, err) < 0 ||
+        local_store(&how.local, LOCAL_WRITE, &s, err) < 0 ||
         vml_key_rotate(s, cli->words[0], where.owner, p.len > 0 ? p.text : NULL, p.len, err) < 0)
         return -1;
     return answer(cli, s, cli->words[0], err);
@@ -334,7 +344,7 @@ static const struct opt_verb delete_verb = {
     -1,
     "Deletes each key, unless a snapshot is encrypted with it. Waits for imports that are under "
     "way.",
-    opts
+    write_opts
 };
 
 static int key_delete(struct cli *cli, int argc, char **argv, struct vml_error *err)
@@ -348,7 +358,7 @@ static int key_delete(struct cli *cli, int argc, char **argv, struct vml_error *
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_READ, &s, err) < 0)
+        local_store(&how.local, LOCAL_WRITE, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         if (vml_key_delete(s, cli->words[i], where.owner, err) < 0)

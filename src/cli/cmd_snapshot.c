@@ -24,6 +24,7 @@ static const struct opt show_opts[] = {
 };
 static const struct opt opts[] = {
     OPT_STORE(snapshot),
+    OPT_SHARED_FS(snapshot),
     { 0 },
 };
 
@@ -198,7 +199,7 @@ static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_er
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
+    if (local_store(&how.local, LOCAL_WRITE, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         if (vml_snapshot_delete(s, cli->words[i], err) < 0)

@@ -13,10 +13,12 @@ struct store {
 
 static const struct opt opts[] = {
     OPT_STORE(store),
+    OPT_SHARED_FS(store),
     { 0 },
 };
 static const struct opt rebuild_opts[] = {
     OPT_STORE(store),
+    OPT_SHARED_FS(store),
     OPT_PROGRESS(store),
     { 0 },
 };
@@ -228,7 +230,8 @@ static int store_rebuild(struct cli *cli, int argc, char **argv, struct vml_erro
     if (local_dir(&how.local, &dir, err) < 0)
         return -1;
     progress_start(&v.progress, how.progress, VML_SIZE_UNKNOWN);
-    if (vml_store_rebuild(dir, on_fault, &v, on_progress, &r, err) < 0)
+    if (vml_store_rebuild(dir, how.local.shared_fs ? VML_STORE_SHARED_FS : 0, on_fault, &v,
+                          on_progress, &r, err) < 0)
         return -1;
     progress_end(&v.progress);
     if (print_rebuilt(cli, &v, &r, err) < 0)
@@ -257,7 +260,7 @@ static int store_gc(struct cli *cli, int argc, char **argv, struct vml_error *er
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_store(&how.local, LOCAL_READ, &s, err) < 0 || vml_store_collect(s, &c, err) < 0)
+    if (local_store(&how.local, LOCAL_WRITE, &s, err) < 0 || vml_store_collect(s, &c, err) < 0)
         return -1;
     if (cli->json)
         return out_json(json_pack("{s:I, s:I, s:I}", "blocks", (json_int_t)c.blocks, "packs",

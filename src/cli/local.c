@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "out.h"
 #include "passphrase.h"
 
 #define DEFAULT_ACCOUNT "000000000000"
@@ -97,6 +98,16 @@ static int give_passphrase(void *local, const char *key_id, char *buf, size_t ca
     return 0;
 }
 
+static void note_shared(const char *dir, const char *type)
+{
+    VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
+
+    vml_note(&notes, "store/shared-fs",
+             "it is on a %s file system: what another machine writes meanwhile may not be seen",
+             type);
+    out_notes(dir, &notes);
+}
+
 int local_store(struct local *l, enum local_open how, struct vml_store **out, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *dir = NULL;
@@ -110,8 +121,13 @@ int local_store(struct local *l, enum local_open how, struct vml_store **out, st
         return 0;
     if (how == LOCAL_CREATE && !named && make_parents(dir, err) < 0)
         return -1;
-    if (vml_store_open(out, dir, how == LOCAL_CREATE, err) < 0)
+    if (vml_store_open(out, dir,
+                       (how == LOCAL_CREATE ? VML_STORE_CREATE : 0) |
+                           (l->shared_fs ? VML_STORE_SHARED_FS : 0),
+                       err) < 0)
         return -1;
+    if ((how == LOCAL_READ || how == LOCAL_LIST) && vml_store_shared_fs(*out) != NULL)
+        note_shared(dir, vml_store_shared_fs(*out));
     vml_store_set_user(*out, &(struct vml_key_user){
                                  .account = first(l->account, environment("VMLIFT_ACCOUNT"), NULL,
                                                   DEFAULT_ACCOUNT),

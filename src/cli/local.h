@@ -9,12 +9,20 @@
 struct local {
     const char *store, *account, *region; /* as given; local_where fills in the last two */
     const char *passphrase_file;
+    bool shared_fs;
     bool quiet; /* asks for no passphrase: what needs one goes without */
 };
 #define OPT_STORE(type)                                                            \
     {                                                                              \
         0, "store", "DIR", OPT_TEXT, offsetof(struct type, local.store),           \
             "the store's folder (VMLIFT_STORE, else vmlift beneath XDG_DATA_HOME)" \
+    }
+/* of verbs that write */
+#define OPT_SHARED_FS(type)                                                     \
+    {                                                                           \
+        0, "shared-fs", NULL, OPT_FLAG, offsetof(struct type, local.shared_fs), \
+            "write although the store is on NFS or the like, where no other "   \
+            "machine may write at the same time"                                \
     }
 #define OPT_WHERE(type)                                                   \
     { 0,                                                                  \
@@ -40,8 +48,9 @@ int local_where(struct local *l, struct vml_where *where, struct vml_error *err)
 
 enum local_open {
     LOCAL_CREATE, /* writing verbs make what is not there */
-    LOCAL_READ,
-    LOCAL_LIST, /* *out is NULL where nobody named a store and none was made yet: an empty list */
+    LOCAL_WRITE,  /* these do not */
+    LOCAL_READ,   /* on a file system of several machines a note says so */
+    LOCAL_LIST,   /* *out is NULL where nobody named a store and none was made yet: an empty list */
 };
 /* Uses of keys through it are the account's; *l must outlive it. */
 int local_store(struct local *l, enum local_open how, struct vml_store **out,

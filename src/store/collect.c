@@ -404,7 +404,8 @@ int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml
     int rc;
 
     *out = (struct vml_collected){ 0 };
-    if (vml_store_lock(s, true, &lock, err) < 0 || vml_db_open(&db, s->catalog, false, err) < 0)
+    if (vml_store_check_shared(s, err) < 0 || vml_store_lock(s, true, &lock, err) < 0 ||
+        vml_db_open(&db, s->catalog, false, err) < 0)
         return -1;
     c.db = db;
     /* Always: what the disk has left when the WAL grows is not known now. */

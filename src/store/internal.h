@@ -21,6 +21,8 @@ struct vml_store {
     bool spent;           /* the reserve was given up to open the catalog */
     uint64_t pack_target; /* VML_PACK_TARGET; tests make it small */
     struct vml_keyring keys;
+    const char *shared_fs; /* NULL: none */
+    bool shared_fs_allowed;
 };
 
 /* --- store.c -------------------------------------------------------------------------------- */
@@ -31,7 +33,8 @@ struct vml_store {
 int vml_store_lock(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
 /* The store without its catalog, and its lock, exclusive; `format` is made anew where it is lost or
  * damaged. */
-int vml_store_open_packs(struct vml_store **out, const char *dir, int *lock, struct vml_error *err);
+int vml_store_open_packs(struct vml_store **out, const char *dir, unsigned flags, int *lock,
+                         struct vml_error *err);
 void vml_close_fdp(int *fd); /* -1: nothing to close */
 /* flock, which vml_interrupt ends. */
 int vml_wait_lock(int fd, int how, const char *path, struct vml_error *err);
@@ -44,6 +47,13 @@ int vml_sync_above(const char *path, struct vml_error *err);
 /* What the store takes beforehand, to be given up where the disk is full. */
 void vml_reserve_make(const struct vml_store *s);
 bool vml_reserve_spend(const struct vml_store *s); /* false: there was none */
+
+/* --- shared_fs.c ---------------------------------------------------------------------------- */
+
+/* The kind of file system of several machines that a folder is on, or would be; NULL: on none. */
+const char *vml_shared_fs(const char *dir);
+/* May the store be written to?  VML_EREFUSED store/shared-fs. */
+int vml_store_check_shared(const struct vml_store *s, struct vml_error *err);
 
 /* --- blocks.c: the catalog's rows of blocks ------------------------------------------------- */
 

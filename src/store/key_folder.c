@@ -149,7 +149,7 @@ int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error
 {
     VML_AUTO(vml_freep) char *path = vml_in_folder(s->dir, "keys", err);
 
-    if (path == NULL)
+    if (path == NULL || vml_store_check_shared(s, err) < 0)
         return -1;
     if (make && mkdir(path, 0700) == 0) {
         if (vml_sync_above(path, err) < 0)

@@ -388,7 +388,7 @@ static int rebuild(struct rebuild *r, int dir, struct vml_error *err)
     return rc;
 }
 
-int vml_store_rebuild(const char *dir, vml_fault_fn *fn, void *arg,
+int vml_store_rebuild(const char *dir, unsigned flags, vml_fault_fn *fn, void *arg,
                       void (*progress)(void *arg, uint64_t done, uint64_t total),
                       struct vml_rebuilt *out, struct vml_error *err)
 {
@@ -399,7 +399,7 @@ int vml_store_rebuild(const char *dir, vml_fault_fn *fn, void *arg,
     int rc;
 
     *out = (struct vml_rebuilt){ 0 };
-    if (vml_store_open_packs(&s, dir, &lock, err) < 0)
+    if (vml_store_open_packs(&s, dir, flags, &lock, err) < 0)
         return -1;
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)

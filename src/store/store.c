@@ -230,16 +230,10 @@ static bool holds_packs(const char *dir)
 /* Nothing is there but what a creation that was cut short may have left. */
 static int check_empty(const char *dir, bool *empty, struct vml_error *err)
 {
-    static const char *const ours[] = { ".",
-                                        "..",
-                                        "lock",
-                                        "queue",
-                                        "catalog.db",
-                                        "packs",
-                                        "reserve",
-                                        "catalog.db-wal",
-                                        "catalog.db-shm",
-                                        "catalog.db-journal" };
+    static const char *const ours[] = {
+        ".",     "..",      "lock",           "queue",          "catalog.db",
+        "packs", "reserve", "catalog.db-wal", "catalog.db-shm", "catalog.db-journal"
+    };
     DIR *d = opendir(dir);
     const struct dirent *entry;
 
@@ -326,7 +320,7 @@ static int open_catalog(struct vml_store *s, struct vml_error *err)
     return s->spent ? vml_db_open(&s->db, s->catalog, false, err) : -1;
 }
 
-static int open_store(struct vml_store *s, const char *dir, bool create, struct vml_error *err)
+static int open_store(struct vml_store *s, const char *dir, unsigned flags, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
     struct stat st;
@@ -337,7 +331,11 @@ static int open_store(struct vml_store *s, const char *dir, bool create, struct 
     s->catalog = vml_in_folder(dir, "catalog.db", err);
     if (packs == NULL || s->dir == NULL || s->catalog == NULL)
         return vml_fail_nomem(err);
-    if (find_or_make(s, create, err) < 0) {
+    s->shared_fs = vml_shared_fs(dir);
+    s->shared_fs_allowed = (flags & VML_STORE_SHARED_FS) != 0;
+    if ((flags & VML_STORE_CREATE) != 0 && vml_store_check_shared(s, err) < 0)
+        return -1;
+    if (find_or_make(s, (flags & VML_STORE_CREATE) != 0, err) < 0) {
         if (err->code != VML_EINTERRUPTED)
             vml_error_prefix(err, "%s", dir);
         return -1;
@@ -351,7 +349,7 @@ static int open_store(struct vml_store *s, const char *dir, bool create, struct 
     return vml_objects_open(&s->packs, packs, err);
 }
 
-int vml_store_open(struct vml_store **out, const char *dir, bool create, struct vml_error *err)
+int vml_store_open(struct vml_store **out, const char *dir, unsigned flags, struct vml_error *err)
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = calloc(1, sizeof *s);
 
@@ -359,7 +357,7 @@ int vml_store_open(struct vml_store **out, const char *dir, bool create, struct 
         return vml_fail_nomem(err);
     if (dir[0] == '\0')
         return vml_fail(err, VML_EUSAGE, "store/name", "the store's folder has no name");
-    if (open_store(s, dir, create, err) < 0)
+    if (open_store(s, dir, flags, err) < 0)
         return -1;
     *out = s;
     s = NULL;
@@ -385,7 +383,8 @@ static int ensure_format(struct vml_store *s, struct vml_error *err)
                : read_format(format, s->uuid, &found, err);
 }
 
-int vml_store_open_packs(struct vml_store **out, const char *dir, int *lock, struct vml_error *err)
+int vml_store_open_packs(struct vml_store **out, const char *dir, unsigned flags, int *lock,
+                         struct vml_error *err)
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = calloc(1, sizeof *s);
     VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
@@ -402,8 +401,10 @@ int vml_store_open_packs(struct vml_store **out, const char *dir, int *lock, str
                    ? vml_fail(err, VML_ENOTFOUND, "store/not-found",
                               "%s: there is no store: it has no folder 'packs'", dir)
                    : vml_fail_errno(err, "%s", packs);
-    if (lock_folder(dir, LOCK_EX, lock, err) < 0 || ensure_format(s, err) < 0 ||
-        vml_objects_open(&s->packs, packs, err) < 0)
+    s->shared_fs = vml_shared_fs(dir);
+    s->shared_fs_allowed = (flags & VML_STORE_SHARED_FS) != 0;
+    if (vml_store_check_shared(s, err) < 0 || lock_folder(dir, LOCK_EX, lock, err) < 0 ||
+        ensure_format(s, err) < 0 || vml_objects_open(&s->packs, packs, err) < 0)
         return -1;
     *out = s;
     s = NULL;

@@ -49,7 +49,7 @@ int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *e
     t->good = calloc(LATELY, sizeof *t->good);
     if (t->good == NULL)
         return vml_fail_nomem(err);
-    if (vml_store_lock(s, false, &t->lock, err) < 0)
+    if (vml_store_check_shared(s, err) < 0 || vml_store_lock(s, false, &t->lock, err) < 0)
         return -1;
     *out = t;
     t = NULL;

@@ -319,3 +319,33 @@ total=$(cat count1 count2 count3 count4 | awk '{ n += $1 } END { print n }')
 [ "$("$VMLIFT" image list | wc -l)" -eq $((1 + total)) ] ||
     fail "images are missing: not $total"
 run "$VMLIFT" store verify
+
+echo "--- a file system that other machines may share"
+# FUSE is one that can be had here
+if command -v bindfs >/dev/null && mkdir real shared && bindfs real shared 2>notes.txt; then
+    trap 'fusermount -u "$tmp/shared" || umount "$tmp/shared"; rm -rf "$tmp"' EXIT
+    VMLIFT_STORE=$tmp/shared/deep/store
+    expect 5 store/shared-fs "$VMLIFT" store init
+    expect 5 store/shared-fs "$VMLIFT" import -f raw a.raw --name first
+    expect 5 store/shared-fs "$VMLIFT" key create
+    [ -z "$(ls real)" ] || fail "something was made: $(ls real)"
+    run "$VMLIFT" import -f raw a.raw --name first --shared-fs >/dev/null 2>&1
+    id=$("$VMLIFT" snapshot list --json 2>notes.txt | jq -r '.Snapshots[0].SnapshotId')
+    grep -qF '[store/shared-fs]' notes.txt || fail "no note: $(cat notes.txt)"
+    is_disk "$id" a.raw 2>/dev/null
+    before=$(cd real && find . -type f -exec sha256sum {} + | grep -v 'catalog.db-' | sort)
+    for i in "import -f raw a.raw --name second" "image deregister first" "snapshot copy $id" "snapshot delete $id" \
+        "key create" "store init" "store gc" "store rebuild"; do
+        # shellcheck disable=SC2086 # words
+        expect 5 store/shared-fs "$VMLIFT" $i
+    done
+    [ "$(cd real && find . -type f -exec sha256sum {} + | grep -v 'catalog.db-' | sort)" = "$before" ] ||
+        fail "what was refused changed something"
+    run "$VMLIFT" snapshot copy "$id" --shared-fs >/dev/null
+    run "$VMLIFT" store gc --shared-fs >/dev/null
+    run "$VMLIFT" store rebuild --shared-fs >/dev/null
+    VMLIFT_STORE=$tmp/real/deep/store # the same folder, as it is
+    run "$VMLIFT" store gc >/dev/null
+else
+    echo "left out: no FUSE file system to be had: $(cat notes.txt 2>/dev/null || echo bindfs is not installed)"
+fi
