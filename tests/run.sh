@@ -45,14 +45,12 @@ tidy() {
 # The sanitizers find more in small tests than in the machine, which is left to the release build.
 asan() {
     build asan &&
-        ctest --preset asan -j "$jobs" --progress -L 'unit|contract|cli' -LE long
+        ctest --preset asan -j "$jobs" --progress -L 'unit|contract|cli' -LE 'long|peers'
 }
-# This sanitizer puts signals off while a thread waits for a lock, so interruptions are left out; help
-# and usage have one thread.
+# This sanitizer puts signals off while a thread waits for a lock, so interruptions are left out.
 tsan() {
     build tsan &&
-        ctest --preset tsan -j "$jobs" --progress -L 'unit|contract|cli' -LE long \
-            -E 'help|usage|interrupt'
+        ctest --preset tsan -j "$jobs" --progress -L 'unit|contract|threads'
 }
 
 step "packages" samples/install-deps.sh --tests
