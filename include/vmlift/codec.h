@@ -23,11 +23,20 @@ int vml_deflate(int level, const void *in, size_t len, void *out, size_t cap, si
 int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t len,
                 struct vml_error *err);
 
+/* The same of a stream without zlib's header and sum (RFC 1951), as QCOW2's clusters are. */
+int vml_inflate_raw(const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                    struct vml_error *err);
+
 /* zstd frames of a known size, for the store's blocks. */
 size_t vml_zstd_bound(size_t len);
 int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
                       struct vml_error *err);
 int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err);
+/* As many whole frames from the front of `in` as make exactly len bytes, as QCOW2's clusters are;
+ * *used gets their length, and what follows is not looked at.  VML_EDATA codec/zstd: no frame,
+ * damaged, cut short, or one that holds more than is missing. */
+int vml_zstd_expand_front(const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                          struct vml_error *err);
 
 /* Digests (libcrypto).  algorithm: "sha1", "sha224", "sha256", "sha384", "sha512". */
 #define VML_DIGEST_MAX 64

@@ -60,8 +60,8 @@ static int deflate_any(struct codec_local *local, int level, const void *in, siz
     return 0;
 }
 
-int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t len,
-                struct vml_error *err)
+static int inflate_any(bool raw, const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                       struct vml_error *err)
 {
     struct codec_local *local = codec_local();
     size_t got = 0;
@@ -70,12 +70,14 @@ int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t l
     if (local == NULL ||
         (local->inflate == NULL && (local->inflate = libdeflate_alloc_decompressor()) == NULL))
         return vml_fail_nomem(err);
-    rc = libdeflate_zlib_decompress_ex(local->inflate, in, in_len, out, len, used, &got);
+    rc = raw ? libdeflate_deflate_decompress_ex(local->inflate, in, in_len, out, len, used, &got)
+             : libdeflate_zlib_decompress_ex(local->inflate, in, in_len, out, len, used, &got);
     if (rc == LIBDEFLATE_INSUFFICIENT_SPACE)
         return vml_fail(err, VML_EDATA, "codec/length", "inflates to more than %zu bytes", len);
     if (rc != LIBDEFLATE_SUCCESS)
         return vml_fail(err, VML_EDATA, "codec/inflate",
-                        "%zu bytes are not a whole, undamaged zlib stream", in_len);
+                        "%zu bytes are not a whole, undamaged %s stream", in_len,
+                        raw ? "deflate" : "zlib");
     if (got != len)
         return vml_fail(err, VML_EDATA, "codec/length", "inflates to %zu bytes, not %zu", got, len);
     return 0;
@@ -99,17 +101,18 @@ static int deflate_any(struct codec_local *local, int level, const void *in, siz
     return 0;
 }
 
-int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t len,
-                struct vml_error *err)
+static int inflate_any(bool raw, const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                       struct vml_error *err)
 {
     struct codec_local *local = codec_local();
+    int bits = raw ? -MAX_WBITS : MAX_WBITS;
     z_stream *s;
     int rc;
 
     if (local == NULL)
         return vml_fail_nomem(err);
     s = &local->inflate;
-    if ((s->state == NULL ? inflateInit(s) : inflateReset(s)) != Z_OK)
+    if ((s->state == NULL ? inflateInit2(s, bits) : inflateReset2(s, bits)) != Z_OK)
         return vml_fail_nomem(err);
     s->next_in = in;
     s->avail_in = (uInt)in_len;
@@ -121,13 +124,26 @@ int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t l
         return vml_fail(err, VML_EDATA, "codec/length", "inflates to more than %zu bytes", len);
     if (rc != Z_STREAM_END)
         return vml_fail(err, VML_EDATA, "codec/inflate",
-                        "%zu bytes are not a whole, undamaged zlib stream", in_len);
+                        "%zu bytes are not a whole, undamaged %s stream", in_len,
+                        raw ? "deflate" : "zlib");
     if (s->avail_out != 0)
         return vml_fail(err, VML_EDATA, "codec/length", "inflates to %zu bytes, not %zu",
                         len - s->avail_out, len);
     return 0;
 }
 #endif
+
+int vml_inflate(const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                struct vml_error *err)
+{
+    return inflate_any(false, in, in_len, used, out, len, err);
+}
+
+int vml_inflate_raw(const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                    struct vml_error *err)
+{
+    return inflate_any(true, in, in_len, used, out, len, err);
+}
 
 int vml_deflate(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
                 struct vml_error *err)

@@ -33,19 +33,52 @@ int vml_zstd_compress(int level, const void *in, size_t len, void *out, size_t c
     return 0;
 }
 
-int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err)
+static ZSTD_DCtx *expander(struct vml_error *err)
 {
     struct codec_local *local = codec_local();
+
+    if (local == NULL ||
+        (local->zstd_expand == NULL && (local->zstd_expand = ZSTD_createDCtx()) == NULL)) {
+        vml_fail_nomem(err);
+        return NULL;
+    }
+    return local->zstd_expand;
+}
+
+int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct vml_error *err)
+{
+    ZSTD_DCtx *expand = expander(err);
     size_t n;
 
-    if (local == NULL)
-        return vml_fail_nomem(err);
-    if (local->zstd_expand == NULL && (local->zstd_expand = ZSTD_createDCtx()) == NULL)
-        return vml_fail_nomem(err);
-    n = ZSTD_decompressDCtx(local->zstd_expand, out, len, in, in_len);
+    if (expand == NULL)
+        return -1;
+    n = ZSTD_decompressDCtx(expand, out, len, in, in_len);
     if (ZSTD_isError(n))
         return failed(VML_EDATA, n, err);
     if (n != len)
         return vml_fail(err, VML_EDATA, "codec/length", "expands to %zu bytes, not %zu", n, len);
+    return 0;
+}
+
+int vml_zstd_expand_front(const void *in, size_t in_len, size_t *used, void *out, size_t len,
+                          struct vml_error *err)
+{
+    ZSTD_DCtx *expand = expander(err);
+    size_t made = 0;
+
+    if (expand == NULL)
+        return -1;
+    *used = 0;
+    while (made < len) {
+        const uint8_t *frame = (const uint8_t *)in + *used;
+        size_t n = ZSTD_findFrameCompressedSize(frame, in_len - *used), got = n;
+
+        if (!ZSTD_isError(n))
+            got = ZSTD_decompressDCtx(expand, (uint8_t *)out + made, len - made, frame, n);
+        if (ZSTD_isError(got))
+            return vml_fail(err, VML_EDATA, "codec/zstd", "zstd: %s", ZSTD_getErrorName(got));
+        *used += n;
+        made += got;
+    }
     return 0;
 }

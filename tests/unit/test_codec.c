@@ -58,6 +58,53 @@ static void bad_streams(void)
     CHECK_FAILS(vml_inflate(packed, n, &used, out, LEN, &err), &err, "codec/inflate");
 }
 
+/* A stream without a header, and bytes behind it that are none of it. */
+static void raw_streams(void)
+{
+    z_stream s = { 0 };
+    struct vml_error err;
+    size_t used = 0, n;
+
+    fill(1);
+    CHECK_INT(deflateInit2(&s, 6, Z_DEFLATED, -12, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    s.next_in = in;
+    s.avail_in = LEN;
+    s.next_out = packed;
+    s.avail_out = sizeof packed;
+    CHECK_INT(deflate(&s, Z_FINISH), Z_STREAM_END);
+    n = sizeof packed - s.avail_out;
+    deflateEnd(&s);
+    memset(packed + n, 0xff, 16);
+    CHECK_OK(vml_inflate_raw(packed, n + 16, &used, out, LEN, &err), &err);
+    CHECK_INT(used, n);
+    CHECK(memcmp(in, out, LEN) == 0);
+    CHECK_FAILS(vml_inflate_raw(packed, n, &used, out, LEN - 1, &err), &err, "codec/length");
+    CHECK_FAILS(vml_inflate_raw(packed, n, &used, out, LEN + 1, &err), &err, "codec/length");
+    CHECK(vml_inflate_raw(packed, n - 1, &used, out, LEN, &err) < 0 && err.code == VML_EDATA);
+    CHECK(vml_inflate(packed, n, &used, out, LEN, &err) < 0 && err.code == VML_EDATA);
+}
+
+/* Two frames, and bytes behind them that are none. */
+static void zstd_front(void)
+{
+    struct vml_error err;
+    size_t used = 0, n, more;
+
+    fill(1);
+    CHECK_OK(vml_zstd_compress(1, in, LEN / 2, packed, sizeof packed, &n, &err), &err);
+    CHECK_OK(vml_zstd_compress(1, in + LEN / 2, LEN - LEN / 2, packed + n, sizeof packed - n, &more,
+                               &err),
+             &err);
+    n += more;
+    memset(packed + n, 0xff, 16);
+    CHECK_OK(vml_zstd_expand_front(packed, n + 16, &used, out, LEN, &err), &err);
+    CHECK_INT(used, n);
+    CHECK(memcmp(in, out, LEN) == 0);
+    CHECK_FAILS(vml_zstd_expand_front(packed, n, &used, out, LEN - 1, &err), &err, "codec/zstd");
+    CHECK_FAILS(vml_zstd_expand_front(packed, n, &used, out, LEN + 1, &err), &err, "codec/zstd");
+    CHECK_FAILS(vml_zstd_expand_front(packed, n - 1, &used, out, LEN, &err), &err, "codec/zstd");
+}
+
 static void zstd(void)
 {
     struct vml_error err;
@@ -113,6 +160,8 @@ int main(void)
 {
     deflate_levels();
     bad_streams();
+    raw_streams();
+    zstd_front();
     zstd();
     digests();
     return 0;
