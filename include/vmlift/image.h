@@ -57,9 +57,12 @@ struct vml_reader {
     struct vml_notes notes;
     /* A child disk's HOLEs are to be read from its parent.  A format fills these in and does not
      * look for the parent itself (vml_image_open_chain does). */
-    char *parent_name;  /* what the child calls its parent, as a path beside it; NULL: no child */
-    char parent_id[40]; /* the ID that the parent must have, "" when the child does not say */
-    char id[40];        /* this disk's own: a VMDK's CID, a VHD's UUID, in lowercase hex */
+    char *parent_name; /* what the child calls its parent, as a path beside it; NULL: no child */
+    char parent_format[16]; /* the format that the child says its parent has, which is then not
+                               probed; "" where it does not say, */
+    bool parent_not_raw;    /* and then a parent that nothing but raw claims is not taken */
+    char parent_id[40];     /* the ID that the parent must have, "" when the child does not say */
+    char id[40];            /* this disk's own: a VMDK's CID, a VHD's UUID, in lowercase hex */
 };
 
 /* The reader passed in is the one that the format's open made. */
@@ -223,8 +226,10 @@ struct vml_parents {
 };
 /* The same for a child with its parents: a reader over all of them (core/overlay.c). vml_image_open
  * is this without any parents: a child is VML_EUNSUPPORTED image/parent, naming the missing file
- * and the options that give it.  VML_EDATA image/parent-id when IDs do not agree; image/parent-loop
- * beyond 64 generations; VML_EUSAGE image/parent-unused when files are left over. */
+ * and the options that give it.  VML_EDATA image/parent-id when IDs do not agree; VML_EUNSUPPORTED
+ * image/parent-format for a raw parent where parent_not_raw is set;
+ * VML_EDATA image/parent-loop beyond 64 generations; VML_EUSAGE image/parent-unused when files are
+ * left over. */
 int vml_image_open_chain(struct vml_reader **out, const struct vml_format *const *table,
                          struct vml_input *in, const char *format,
                          const struct vml_parents *parents, struct vml_error *err);

@@ -71,9 +71,23 @@ static int check_id(const struct vml_reader *child, const struct vml_reader *par
                     parent->id[0] != '\0' ? parent->id : "none");
 }
 
+/* A raw disk is whatever its guest wrote there, a header of another format too: a child that can
+ * say that its parent is raw must do so. */
+static int check_format(const struct vml_reader *child, const struct vml_reader *parent,
+                        struct vml_error *err)
+{
+    if (!child->parent_not_raw || strcmp(parent->format, "raw") != 0)
+        return 0;
+    return vml_fail(err, VML_EUNSUPPORTED, "image/parent-format",
+                    "%s: does not say which format its parent has, and %s has the marks of none; "
+                    "qemu-img rebase -u -b NAME -F raw writes it down",
+                    child->name, parent->name);
+}
+
 static int add_parent(struct chain *c, struct vml_error *err)
 {
     const struct vml_reader *child = c->layers[c->n - 1];
+    const char *format = child->parent_format[0] != '\0' ? child->parent_format : NULL;
     struct vml_input *in = NULL;
 
     if (c->parents == NULL)
@@ -88,12 +102,14 @@ static int add_parent(struct chain *c, struct vml_error *err)
     if (find_parent(c, child, &in, err) < 0)
         return -1;
     c->in = in; /* the reader keeps it */
-    if (vml_image_open_alone(&c->layers[c->n], c->table, in, NULL, true, err) < 0)
+    if (vml_image_open_alone(&c->layers[c->n], c->table, in, format, format == NULL, err) < 0)
         return -1;
     c->n++;
     if (!c->layers[c->n - 1]->can_seek)
         return refuse_child(child, "a parent cannot be read from a pipe", err);
-    return check_id(child, c->layers[c->n - 1], err);
+    if (check_id(child, c->layers[c->n - 1], err) < 0)
+        return -1;
+    return check_format(child, c->layers[c->n - 1], err);
 }
 
 /* parents is NULL for a member of a package. */

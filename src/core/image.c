@@ -312,6 +312,12 @@ static int check_options(const struct vml_format *f, const char *options, struct
     return 0;
 }
 
+static int refuse_read_only(const struct vml_format *f, struct vml_error *err)
+{
+    return vml_fail(err, VML_EUNSUPPORTED, "image/read-only", "%s is read, and not written",
+                    f->name);
+}
+
 static int find_subformat(const struct vml_subformat **out, const struct vml_format *f,
                           const char *name, struct vml_error *err)
 {
@@ -321,8 +327,7 @@ static int find_subformat(const struct vml_subformat **out, const struct vml_for
            ((s->can & VML_CAN_WRITE) == 0 || (name != NULL && strcasecmp(s->name, name) != 0)))
         s++;
     if (s->name == NULL && name == NULL)
-        return vml_fail(err, VML_EUNSUPPORTED, "image/read-only", "%s is read, and not written",
-                        f->name);
+        return refuse_read_only(f, err);
     if (s->name == NULL)
         return vml_fail(err, VML_EUSAGE, "image/subformat", "%s cannot be written as '%s'", f->name,
                         name);
@@ -387,9 +392,11 @@ static int create_checked(struct vml_writer **out, const struct vml_format *f,
     uint64_t align = 1;
     char *name;
 
-    if (f->create == NULL)
+    if (f->create == NULL && f->package != NULL)
         return vml_fail(err, VML_EUNSUPPORTED, "image/package",
                         "%s holds disks and is not one itself", f->name);
+    if (f->create == NULL)
+        return refuse_read_only(f, err);
     if (vml_create_check(f, *o, c, &s, err) < 0 || find_align(&align, c, s, err) < 0)
         return -1;
     if (c->size == VML_SIZE_UNKNOWN && (s->can & VML_ANY_SIZE) == 0)
