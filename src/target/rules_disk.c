@@ -213,6 +213,11 @@ static bool no_vmdk(const struct look *l, struct told *t)
            say(t, "%s, where disks are VMDKs", l->d->format);
 }
 
+static bool of_qemu(const struct look *l, struct told *t)
+{
+    return is(l, "qcow2") && say(t, "qcow2, where VMDK, VHD, VHDX and raw disks are taken");
+}
+
 static bool huge(const struct look *l, struct told *t)
 {
     return l->d->format != NULL && l->d->size != VML_SIZE_UNKNOWN && l->d->size >= 16 * TIB &&
@@ -312,6 +317,8 @@ const struct rule target_disk_rules[] = {
       MEND_WHOLE },
     /* "or there was an error in creating the VHD": which one is inferred */
     { "target/vhd-footers", AWS, VML_WARNING, footers, "Footers not identical", MEND_WHOLE },
+    /* "Requirements", the image formats */
+    { "target/disk-format", AWS, VML_FAULT, of_qemu, NULL, MEND_STREAM },
     { "target/disk-size", AWS, VML_FAULT, huge, NULL, MEND_NONE },
     { "target/disk-size", AWS, VML_WARNING, large, NULL, MEND_NONE },
     { "target/ova-chunked", AWS, VML_FAULT, chunked,

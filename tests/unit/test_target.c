@@ -74,6 +74,11 @@ static void raw(void)
     lone("raw", "", GIB);
 }
 
+static void qcow2(void)
+{
+    lone("qcow2", "v3", GIB);
+}
+
 static void ova(void)
 {
     stream();
@@ -259,6 +264,7 @@ static const struct row rows[] = {
     { raw, nothing, E, "target/disk-format", F, NULL, STREAM },
     { fixed, nothing, W, "target/disk-format", F, NULL, SPARSE },
     { raw, at_8_tib, W, "target/disk-format", F, NULL, STREAM }, /* too large for SPARSE */
+    { qcow2, nothing, A, "target/disk-format", F, NULL, STREAM },
     { raw, at_8_tib, A, NULL, 0, NULL, NULL },
     { raw, above_8_tib, A, "target/disk-size", VML_WARNING, NULL, NULL },
     { raw, at_16_tib, A, "target/disk-size", F, NULL, NULL },
