@@ -55,7 +55,7 @@ struct magic {
     size_t len;
 };
 static const struct magic disks[] = {
-    { "a QCOW2 image", 0, "QFI\xfb", 4 },
+    { "a QCOW image of version 1", 0, "QFI\xfb\0\0\0\1", 8 },
     { "a VHDX image", 0, "vhdxfile", 8 },
     { "a VDI image", 64, "\x7f\x10\xda\xbe", 4 },
     { "a QED image", 0, "QED\0", 4 },

@@ -19,7 +19,7 @@ case("VMDK shorter than its header", 3, "input/truncated", sparse(MIB, GRAINS)[:
      pipe=(3, "input/truncated"))
 case("VHD shorter than its footer", 3, "input/truncated", vhd_footer(MIB, 3)[:300],
      r"300 bytes.* footer alone has 512")
-for name, head in (("QCOW2", b"QFI\xfb\0\0\0\3"), ("VHDX", b"vhdxfile"),
+for name, head in (("QCOW", b"QFI\xfb\0\0\0\1"), ("VHDX", b"vhdxfile"),
                    ("VDI", bytes(64) + b"\x7f\x10\xda\xbe"),
                    ("QED", b"QED\0"), ("Parallels", b"WithoutFreeSpace"),
                         ("Expert Witness", b"EVF\x09\x0d\x0a\xff\0")):
@@ -39,6 +39,8 @@ case("CD image that starts from a disk too", 0, "", put(iso, "2s", 510, b"\x55\x
      why="a hybrid image is a disk")
 case("LUKS", 0, "", b"LUKS\xba\xbe\0\1".ljust(4096, b"\0"), check=None,
      why="a disk that its guest encrypts as a whole looks like this, and these are its bytes")
+case("fixed VHD that begins as a QCOW2", 3, "image/ambiguous",
+     fixed(b"QFI\xfb\0\0\0\3".ljust(4096, b"\0")), r"vhd and qcow2|qcow2 and vhd")
 case("fixed VHD that begins as a VMDK", 3, "image/ambiguous", fixed(sparse(MIB, GRAINS)),
      r"vmdk and vhd|vhd and vmdk")
 case("the same as a VHD", 0, "", fixed(sparse(MIB, GRAINS)), args=("-f", "vhd"), check=None)

@@ -108,7 +108,7 @@ gzip -1 dynamic.vhd
 expect 4 vhd/needs-seek "$VMLIFT" convert dynamic.vhd.gz out.raw
 qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2
 gzip -1 disk.qcow2
-expect 4 image/foreign "$VMLIFT" convert disk.qcow2.gz out.raw
+expect 4 qcow2/needs-seek "$VMLIFT" convert disk.qcow2.gz out.raw
 expect 4 compare/needs-seek "$VMLIFT" compare disk.raw.gz disk.raw.xz
 expect 1 '' "$VMLIFT" compare disk.raw.gz zero.vmdk
 

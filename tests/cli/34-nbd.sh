@@ -65,7 +65,7 @@ serve a.ova -- 'nbdcopy --threads=2 --connections=4 --requests=8 --request-size=
 same a.raw out.raw
 
 # Machines of several disks, and snapshots.
-qemu-img create -q -f qcow2 none.qcow2 1M
+printf 'QED\0' >none.qed
 run "$VMLIFT" import --store s a.ova --name one-disk
 snapshot=$("$VMLIFT" snapshot list --store s --json | jq -r '.Snapshots[0].SnapshotId')
 # shellcheck disable=SC2016
@@ -80,7 +80,7 @@ refused nbd/config a.ova snapshot=x
 refused nbd/config a.ova disk=2
 refused InvalidAMIID.NotFound store=s image=absent
 refused snapshot/not-found store=s snapshot=snap-00000000000000000
-refused image/foreign none.qcow2
+refused image/foreign none.qed
 gzip -k a.raw
 refused nbd/needs-seek a.raw.gz
 

@@ -430,9 +430,9 @@ static void test_lone(void)
     CHECK_FAILS(vml_package_reader(p, 0, &r, &err), &err, "package/once");
     vml_package_freep(&p);
 
-    CHECK_INT(sh("printf 'QFI\\373' >a.qcow2"), 0);
-    CHECK_FAILS(open_package(&p, "a.qcow2", FILE_MODE, &err), &err, "image/foreign");
-    CHECK(strncmp(err.text, path_of("a.qcow2"), strlen(path_of("a.qcow2"))) == 0);
+    CHECK_INT(sh("printf 'QED\\000' >a.qed"), 0);
+    CHECK_FAILS(open_package(&p, "a.qed", FILE_MODE, &err), &err, "image/foreign");
+    CHECK(strncmp(err.text, path_of("a.qed"), strlen(path_of("a.qed"))) == 0);
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
