@@ -138,8 +138,11 @@ static int db_fail(struct vml_db *db, struct vml_error *err)
     case SQLITE_NOTADB:
         return vml_fail(err, VML_EDATA, "catalog/corrupt",
                         "catalog: %s; \"vmlift store rebuild\" makes it anew from the packs", text);
-    case SQLITE_IOERR: /* also a quota, or a full disk that only the sync met */
-        errno = rc == SQLITE_IOERR_SHMSIZE ? ENOSPC : file_errno(db); /* it only writes zeroes */
+    case SQLITE_IOERR:                  /* also a quota, or a full disk that only the sync met */
+        if (rc == SQLITE_IOERR_SHMSIZE) /* SQLite keeps no errno of this one */
+            return vml_fail(err, VML_EIO, "io/full",
+                            "catalog: its -shm cannot grow; is the disk full? (%s)", text);
+        errno = file_errno(db);
         if (errno != 0)
             return vml_fail_errno(err, "catalog: %s", text);
         /* fall through */
