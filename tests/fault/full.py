@@ -152,7 +152,7 @@ def main():
     else:
         tally.one("disk", FullDisk(disk).run)
         disk.unmount()
-    tally.end()
+    sys.exit(not tally.end())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -104,7 +105,7 @@ def main():
     bench = Bench()
     for number in range(CHANGES):
         tally.one(number, lambda: bench.change(number))
-    tally.end()
+    sys.exit(not tally.end())
 
 
 if __name__ == "__main__":

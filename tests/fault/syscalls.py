@@ -7,6 +7,7 @@ to I6.  The short form kills at every call and takes one other fault for each; t
 import errno
 import os
 import shutil
+import sys
 import threading
 
 from bench import Bench, Case
@@ -80,7 +81,7 @@ def main():
     for verb in bench.verbs():
         tally.each(list(cases(bench, verb)), run_case)
         bench.sources.check()
-    tally.end()
+    sys.exit(not tally.end())
 
 
 if __name__ == "__main__":
