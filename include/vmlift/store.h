@@ -37,9 +37,10 @@ struct vml_snapshot {
 };
 void vml_snapshot_clear(struct vml_snapshot *s);
 
-#define VML_STORE_CREATE    1u /* make the folder and an empty store where there is none */
-#define VML_STORE_SHARED_FS 2u /* write also on a file system of several machines (NFS and so on) \
-                                */
+#define VML_STORE_CREATE 1u /* make the folder and an empty store where there is none */
+#define VML_STORE_SHARED_FS                                               \
+    2u /* write also on a file system of several machines (NFS and so on) \
+        */
 /* flags: any of these.  VML_ENOTFOUND store/not-found, VML_EDATA store/format, VML_EUNSUPPORTED
  * store/version. Errors name the folder.  Whatever writes to a store on a file system that other
  * machines may share is VML_EREFUSED store/shared-fs unless that was allowed here. */
