@@ -69,9 +69,9 @@ struct vml_reader {
 struct vml_reader_ops {
     /* The run that starts at off, which is below size: kind and len > 0, and with DATA where it is.
      * Runs are contiguous; a run may end early (the next call goes on there), never past size, and
-     * a DATA run of a compressed format is one unit.  can_seek: any off, any thread.  Otherwise
-     * serial, off is where the last run ended.  Size unknown: len = 0 says that the disk ended at
-     * off. */
+     * a compressed DATA run is what is decoded as one, with a codec one unit.  can_seek: any off,
+     * any thread.  Otherwise serial, off is where the last run ended.  Size unknown: len = 0 says
+     * that the disk ended at off. */
     int (*extent)(struct vml_reader *r, uint64_t off, struct vml_extent *x, struct vml_error *err);
     /* Bytes [off, off+len) of the disk, inside the DATA extent x, decoded into buf.  Any thread.
      * With x->payload the bytes come from there.  Any part of a unit may be asked for. */
