@@ -159,16 +159,18 @@ struct vml_fault {
 /* Valid until fn returns. */
 typedef void vml_fault_fn(void *arg, const struct vml_fault *fault);
 /* Checks the catalog, reads every frame of every pack (XXH3 of the frame, SHA-256 of the block, on
- * all CPUs) and walks every tree.  fn is told each fault, once for each thing that suffers; *out
- * counts the faults.  Keys are used that need no passphrase or whose passphrase the user gives.  -1
- * only when the check itself could not be done.  progress is called from any thread, one call at a
- * time, in bytes of packs. */
+ * all CPUs) and walks every tree.  quick: without the SHA-256, and so without unpacking; every bit
+ * that has changed since it was written is found all the same, but neither what was wrong when it
+ * was written nor what somebody changed who made new sums.
+ * fn is told each fault, once for each thing that suffers; *out counts the faults.  Keys are used
+ * that need no passphrase or whose passphrase the user gives.  -1 only when the check itself could
+ * not be done.  progress is called from any thread, one call at a time, in bytes of packs. */
 struct vml_verified {
     uint64_t faults;
     uint64_t
         ciphertext; /* encrypted snapshots of which only that was checked, without their keys */
 };
-int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
+int vml_store_verify(struct vml_store *s, bool quick, vml_fault_fn *fn, void *arg,
                      void (*progress)(void *arg, uint64_t done, uint64_t total),
                      struct vml_verified *out, struct vml_error *err);
 

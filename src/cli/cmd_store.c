@@ -8,7 +8,7 @@
 
 struct store {
     struct local local;
-    bool progress;
+    bool progress, quick;
 };
 
 static const struct opt opts[] = {
@@ -23,6 +23,11 @@ static const struct opt rebuild_opts[] = {
     { 0 },
 };
 static const struct opt verify_opts[] = {
+    { 0, "quick", NULL, OPT_FLAG, offsetof(struct store, quick),
+      "Leave out SHA-256, for which each block has to be unpacked. Every bit that has changed "
+      "since "
+      "it was written is found all the same; what was wrong already when it was written, or was "
+      "changed by somebody who made new sums, is not." },
     OPT_PASSPHRASE(store),
     OPT_STORE(store),
     OPT_PROGRESS(store),
@@ -165,7 +170,7 @@ static int store_verify(struct cli *cli, int argc, char **argv, struct vml_error
     if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
         return -1;
     progress_start(&v.progress, how.progress, VML_SIZE_UNKNOWN);
-    if (vml_store_verify(s, on_fault, &v, on_progress, &found, err) < 0)
+    if (vml_store_verify(s, how.quick, on_fault, &v, on_progress, &found, err) < 0)
         return -1;
     progress_end(&v.progress);
     if (cli->json &&

@@ -186,6 +186,7 @@ struct vml_scan {
     void *arg;
     struct vml_checked_keys *keys; /* for encrypted frames; NULL: their XXH3 is all that is checked,
                                       and raw is none */
+    bool quick;                    /* of all frames: header and XXH3, and raw is none */
 };
 int vml_scan(const struct vml_scan *scan, struct vml_objects *packs, struct vml_error *err);
 

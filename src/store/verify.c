@@ -2,8 +2,8 @@
  *
  *     catalog   the engine's check, the schema, each row's sum, each table's total; no pack has a
  *               commit that the catalog does not know of
- *     packs     header, index, footer; each frame's XXH3, and its bytes' SHA-256; index against
- *               rows
+ *     packs     header, index, footer; each frame's XXH3, and (not when it is to be quick) its
+ *               bytes' SHA-256; index against rows
  *     trees     each digest has a row and no fault
  *     records   each object has one, and it says what the rows say
  *     keys      each file is whole; each encrypted snapshot's row opens with its key, and so do its
@@ -19,6 +19,7 @@
 struct verify {
     struct vml_store *store;
     struct vml_db *db; /* its own connection: the temporary tables are nobody else's */
+    bool quick;
     struct vml_damage damage;
     struct vml_checked_keys keys;
     uint64_t closed; /* encrypted snapshots whose keys are not to be had */
@@ -232,7 +233,7 @@ static int note_orphans(struct verify *v, struct vml_error *err)
 static int verify_packs(struct verify *v, struct vml_error *err)
 {
     const struct vml_scan scan = {
-        .next = next_pack, .done = done_frame, .arg = v, .keys = &v->keys
+        .next = next_pack, .done = done_frame, .arg = v, .keys = &v->keys, .quick = v->quick
     };
 
     if (list_packs(v, err) < 0 || vml_scan(&scan, v->store->packs, err) < 0)
@@ -285,13 +286,13 @@ static int verify(struct verify *v, struct vml_error *err)
     return vml_damage_tell(&v->damage, err);
 }
 
-int vml_store_verify(struct vml_store *s, vml_fault_fn *fn, void *arg,
+int vml_store_verify(struct vml_store *s, bool quick, vml_fault_fn *fn, void *arg,
                      void (*progress)(void *arg, uint64_t done, uint64_t total),
                      struct vml_verified *out, struct vml_error *err)
 {
     VML_AUTO(vml_close_fdp) int lock = -1;
     VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
-    struct verify v = { .store = s, .progress = progress };
+    struct verify v = { .store = s, .quick = quick, .progress = progress };
     int rc;
 
     *out = (struct vml_verified){ 0 };

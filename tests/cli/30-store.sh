@@ -91,9 +91,13 @@ for off in 0 9 60 100 1048576 $((size / 2)) $((size - 200)) $((size - 30)) $((si
         dd of="$pack" bs=1 seek="$off" conv=notrunc status=none
     expect 1 "" "$VMLIFT" store verify
     [ "$(grep -vc '^ ' "$tmp/stdout")" -eq 1 ] || fail "offset $off: not one fault: $(cat "$tmp/stdout")"
+    mv "$tmp/stdout" whole.found
+    expect 1 "" "$VMLIFT" store verify --quick
+    cmp "$tmp/stdout" whole.found || fail "offset $off: --quick finds something else: $(cat "$tmp/stdout")"
     cp whole "$pack"
 done
 run "$VMLIFT" store verify
+run "$VMLIFT" store verify --quick
 
 echo "--- a damaged block is an error, never zeroes"
 printf 'XXXX' | dd of="$pack" bs=1 seek=2000000 conv=notrunc status=none

@@ -82,7 +82,7 @@ static struct vml_verified verify(void)
     struct vml_verified found;
 
     fault[0] = '\0';
-    CHECK_OK(vml_store_verify(s, remember, NULL, NULL, &found, &err), &err);
+    CHECK_OK(vml_store_verify(s, false, remember, NULL, NULL, &found, &err), &err);
     return found;
 }
 
