@@ -4,6 +4,7 @@
 #   samples/install-deps.sh            to build it
 #   samples/install-deps.sh --vm       also to make the sample machine (make-vm.sh)
 #   samples/install-deps.sh --tests    also what the tests compare with
+#   samples/install-deps.sh --bench    also what the benchmarks compare with (tests/bench)
 #
 # Does nothing, quickly, when everything is there.
 set -euo pipefail
@@ -18,12 +19,14 @@ tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmd
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
     mtools dosfstools bindfs jq g++ python3 sqlite3 time
     clang-format clang-tidy shellcheck"
+bench="borgbackup restic casync openssl python3 time"
 case ${1-} in
 "") ;;
 --vm) packages+=" $vm" ;;
 --tests) packages+=" $vm $tests" ;;
+--bench) packages+=" $vm $bench" ;;
 *)
-    echo "usage: $0 [--vm|--tests]" >&2
+    echo "usage: $0 [--vm|--tests|--bench]" >&2
     exit 2
     ;;
 esac
