@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 
+#include "utf16.h"
 #include "vhd.h"
 #include "vmlift/codec.h"
 
@@ -22,64 +23,6 @@
 #define TEXT_MAX    4096u      /* bytes of a path in a locator */
 #define W2RU        0x57327275 /* code of a relative path, */
 #define W2KU        0x57326b75 /* and of an absolute one */
-#define IS_HIGH(c)  (((c)&0xfc00) == 0xd800)
-#define IS_LOW(c)   (((c)&0xfc00) == 0xdc00)
-#define UTF8_MAX    3u /* bytes of UTF-8 for one unit of UTF-16 */
-
-static size_t put_utf8(char *p, uint32_t c)
-{
-    if (c < 0x80) {
-        p[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        p[0] = (char)(0xc0 | c >> 6);
-        p[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        p[0] = (char)(0xe0 | c >> 12);
-        p[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        p[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    p[0] = (char)(0xf0 | c >> 18);
-    p[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    p[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    p[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* UTF-16 of n units, or up to a zero, as UTF-8 in *out, malloc'd; backslashes are turned. */
-static int decode(char **out, const uint8_t *p, size_t n, bool big, struct vml_error *err)
-{
-    char *text = malloc(n * UTF8_MAX + 1);
-    size_t used = 0;
-
-    if (text == NULL)
-        return vml_fail_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t c = big ? be16(p + 2 * i) : le16(p + 2 * i), low = 0;
-
-        if (c == 0)
-            break;
-        if (IS_HIGH(c) && i + 1 < n)
-            low = big ? be16(p + 2 * i + 2) : le16(p + 2 * i + 2);
-        if (IS_LOW(low)) {
-            c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
-            i++;
-        } else if (IS_HIGH(c) || IS_LOW(c)) {
-            free(text);
-            return vml_fail(err, VML_EDATA, "vhd/parent-name",
-                            "the parent's name is no UTF-16: %04x at character %zu", (unsigned)c,
-                            i);
-        }
-        used += put_utf8(text + used, c == '\\' ? '/' : c);
-    }
-    text[used] = '\0';
-    *out = text;
-    return 0;
-}
 
 /* The path that the locator with this code points to; *out stays NULL where there is none. */
 static int read_locator(char **out, struct vml_input *in, const struct vhd_file *f,
@@ -101,26 +44,9 @@ static int read_locator(char **out, struct vml_input *in, const struct vhd_file 
                             (unsigned long long)f->footer_off);
         if (vml_input_pread(in, text, len, at, err) < 0)
             return -1;
-        return decode(out, text, len / 2, false, err);
+        return utf16_decode(out, text, len / 2, false, "vhd/parent-name", err);
     }
     return 0;
-}
-
-/* The part of a path behind the last slash, or the drive, moved to its start. */
-static void keep_last(char *path)
-{
-    const char *last = strrchr(path, '/');
-
-    if (last == NULL)
-        last = strrchr(path, ':');
-    if (last != NULL)
-        memmove(path, last + 1, strlen(last + 1) + 1);
-}
-
-static void drop_dots(char *path)
-{
-    while (strncmp(path, "./", 2) == 0)
-        memmove(path, path + 2, strlen(path + 2) + 1);
 }
 
 /* The relative path is the parent's place beside the child.  The other two tell where it was on the
@@ -131,12 +57,12 @@ static int find_name(char **out, struct vml_input *in, const struct vhd_file *f,
     if (read_locator(out, in, f, header, W2RU, err) < 0)
         return -1;
     if (*out != NULL && (*out)[0] != '\0') {
-        drop_dots(*out);
+        path_drop_dots(*out);
         return 0;
     }
     free(*out);
     *out = NULL;
-    if (decode(out, header + PARENT_NAME, NAME_UNITS, true, err) < 0)
+    if (utf16_decode(out, header + PARENT_NAME, NAME_UNITS, true, "vhd/parent-name", err) < 0)
         return -1;
     if ((*out)[0] == '\0') {
         char *absolute = NULL;
@@ -148,7 +74,7 @@ static int find_name(char **out, struct vml_input *in, const struct vhd_file *f,
             *out = absolute;
         }
     }
-    keep_last(*out);
+    path_keep_last(*out);
     return 0;
 }
 
