@@ -48,6 +48,9 @@ void vml_digest_tap(void *digest, const void *buf, size_t len); /* the same, as 
 void vml_digest_final(struct vml_digest *d, uint8_t out[VML_DIGEST_MAX], size_t *len);
 void vml_digest_free(struct vml_digest *d);
 void vml_digest_freep(struct vml_digest **d);
+/* CRC-32C (Castagnoli; RFC 3720, appendix B.4) of len bytes more: crc is that of those before, 0
+ * for none. */
+uint32_t vml_crc32c(uint32_t crc, const void *buf, size_t len);
 void vml_sha256(const void *buf, size_t len, uint8_t out[32]);
 /* Lowercase hex and a NUL into out (2 * len + 1 bytes). */
 void vml_hex(char *out, const void *buf, size_t len);

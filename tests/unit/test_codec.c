@@ -156,6 +156,16 @@ static void digests(void)
     }
 }
 
+static void crc32c(void)
+{
+    uint8_t zeroes[32] = { 0 }; /* RFC 3720, B.4 */
+
+    CHECK(vml_crc32c(0, zeroes, sizeof zeroes) == 0x8a9136aa);
+    CHECK(vml_crc32c(0, "123456789", 9) == 0xe3069283);
+    CHECK(vml_crc32c(vml_crc32c(0, "1234", 4), "56789", 5) == 0xe3069283);
+    CHECK(vml_crc32c(7, "", 0) == 7);
+}
+
 int main(void)
 {
     deflate_levels();
@@ -164,5 +174,6 @@ int main(void)
     zstd_front();
     zstd();
     digests();
+    crc32c();
     return 0;
 }
