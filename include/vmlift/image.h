@@ -196,8 +196,8 @@ struct vml_format {
 
 /* formats/table.c: NULL-terminated, the one list.  Core never names it: it takes a table. */
 extern const struct vml_format *const vml_formats[];
-extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, vml_format_qcow2,
-    vml_format_ova, vml_format_ovf;
+extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, vml_format_vhdx,
+    vml_format_qcow2, vml_format_ova, vml_format_ovf;
 
 /* --- core ----------------------------------------------------------------------------------- */
 
@@ -206,7 +206,7 @@ extern const struct vml_format vml_format_raw, vml_format_vmdk, vml_format_vhd, 
 int vml_format_find(const struct vml_format **out, const struct vml_format *const *table,
                     const char *name, struct vml_error *err);
 /* The row that claims `in` most.  raw only where nothing else does and no foreign magic is seen
- * (VHDX, VDI, compressed data ...: VML_EUNSUPPORTED image/foreign names it); on a pipe raw
+ * (VDI, compressed data ...: VML_EUNSUPPORTED image/foreign names it); on a pipe raw
  * must be asked for, since a fixed VHD cannot be told from it (image/raw-pipe). */
 int vml_image_probe(const struct vml_format **out, const struct vml_format *const *table,
                     struct vml_input *in, struct vml_error *err);

@@ -56,7 +56,6 @@ struct magic {
 };
 static const struct magic disks[] = {
     { "a QCOW image of version 1", 0, "QFI\xfb\0\0\0\1", 8 },
-    { "a VHDX image", 0, "vhdxfile", 8 },
     { "a VDI image", 64, "\x7f\x10\xda\xbe", 4 },
     { "a QED image", 0, "QED\0", 4 },
     { "a Parallels image", 0, "WithoutFreeSpace", 16 },

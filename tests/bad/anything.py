@@ -19,7 +19,7 @@ case("VMDK shorter than its header", 3, "input/truncated", sparse(MIB, GRAINS)[:
      pipe=(3, "input/truncated"))
 case("VHD shorter than its footer", 3, "input/truncated", vhd_footer(MIB, 3)[:300],
      r"300 bytes.* footer alone has 512")
-for name, head in (("QCOW", b"QFI\xfb\0\0\0\1"), ("VHDX", b"vhdxfile"),
+for name, head in (("QCOW", b"QFI\xfb\0\0\0\1"),
                    ("VDI", bytes(64) + b"\x7f\x10\xda\xbe"),
                    ("QED", b"QED\0"), ("Parallels", b"WithoutFreeSpace"),
                         ("Expert Witness", b"EVF\x09\x0d\x0a\xff\0")):
@@ -28,6 +28,8 @@ for name, head in (("QCOW", b"QFI\xfb\0\0\0\1"), ("VHDX", b"vhdxfile"),
          f"{name} image.*-f vhd")
     case(f"{name}, and raw is asked for", 0, "", head.ljust(4096, b"\0"), args=("-f", "raw"),
          check=None)
+case("fixed VHD that begins as VHDX", 3, "image/ambiguous", fixed(b"vhdxfile".ljust(4096, b"\0")),
+     r"vhd and vhdx|vhdx and vhd")
 for name, head in (("ZIP", b"PK\3\4"), ("7-Zip", b"7z\xbc\xaf\x27\x1c"), ("RAR", b"Rar!\x1a\x07\0"),
                    ("XML", b"<?xml version"), ("PNG", b"\x89PNG\r\n\x1a\n"), ("PDF", b"%PDF-1.7"),
                    ("HTML", b"\n\n <!DOCTYPE html><html>"),

@@ -14,6 +14,7 @@ import anything  # noqa: F401: each adds its cases
 import descriptor  # noqa: F401
 import qcow2  # noqa: F401
 import vhd  # noqa: F401
+import vhdx  # noqa: F401
 import vmdk  # noqa: F401
 from case import CASES
 
