@@ -9,6 +9,7 @@
  * with the higher seq holds; and a number between a record's after and its seq was taken by a
  * commit that never came to its end, whose records, if they are in some pack, do not hold.  No
  * clock is asked. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,11 +154,17 @@ static int damaged(const char *why, struct vml_error *err)
 
 int vml_record_parse(struct vml_record *out, const void *text, size_t len, struct vml_error *err)
 {
-    VML_AUTO(json_freep) json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    VML_AUTO(json_freep) json_t *record = NULL;
     const char *object;
     json_int_t seq, after;
     json_t *rows;
 
+    /* A want of memory must not pass for damage: rebuild would leave the object out. jansson itself
+     * does not always tell the two apart. */
+    errno = 0;
+    record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    if (record == NULL && errno == ENOMEM)
+        return vml_fail_nomem(err);
     if (record == NULL || json_unpack(record, "{s:s, s:I, s:I, s:o}", "object", &object, "seq",
                                       &seq, "after", &after, "rows", &rows) < 0)
         return damaged("cannot be parsed", err);
