@@ -13,7 +13,8 @@ extern "C" {
 #define VML_DEFLATE_FAST 1 /* ISA-L where it is built in; 2..9 (12 with libdeflate) are smaller */
 size_t vml_deflate_bound(size_t len);
 /* *out_len gets the stream's length; cap must be vml_deflate_bound(len) at least.  The same input,
- * level and build give the same bytes. */
+ * level and build give the same bytes where vml_reproducible says so (base.h); else level 1 may
+ * make some bytes more of it in one process than in another. */
 int vml_deflate(int level, const void *in, size_t len, void *out, size_t cap, size_t *out_len,
                 struct vml_error *err);
 /* Inflates one stream into exactly `len` bytes.  *used gets the stream's own length (may be less
