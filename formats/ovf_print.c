@@ -9,27 +9,14 @@
 /* InstanceIDs: disks come after the controllers, network adapters after the disks. */
 enum { ID_CPU = 1, ID_MEMORY, ID_CONTROLLER };
 
-/* The length of the UTF-8 character at p, 0 where there is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-    if (p[0] > 0xf4 || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    if (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe) /* U+FFFE, U+FFFF */
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 /* What XML cannot hold becomes a question mark. */
 static void put_escaped(FILE *f, const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0';) {
-        size_t n = utf8_length(p);
+    for (const char *p = text; *p != '\0';) {
+        size_t n = vml_utf8_char(p);
+        bool no_character = n == 0 || (unsigned char)*p < 0x20 || *p == 0x7f ||
+                            strncmp(p, "\xef\xbf\xbe", 3) == 0 || /* U+FFFE */
+                            strncmp(p, "\xef\xbf\xbf", 3) == 0;
 
         if (*p == '&')
             fputs("&amp;", f);
@@ -39,7 +26,7 @@ static void put_escaped(FILE *f, const char *text)
             fputs("&gt;", f);
         else if (*p == '"')
             fputs("&quot;", f);
-        else if (n == 0 || *p < 0x20 || *p == 0x7f)
+        else if (no_character)
             fputc('?', f);
         else
             fwrite(p, 1, n, f);

@@ -65,28 +65,13 @@ static int content_id(uint8_t id[16], const struct vml_create *c, struct vml_err
     return 0;
 }
 
-/* Bytes of the UTF-8 character at p, 0 when there is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-    size_t n = p[0] < 0x80                    ? 1
-               : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-               : p[0] >= 0xe0 && p[0] <= 0xef ? 3
-               : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                              : 0;
-
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 int vmdk_desc_name(const char *name, bool opened, struct vml_error *err)
 {
     const unsigned char *p = (const unsigned char *)name;
     size_t n;
 
     for (; *p != '\0'; p += n) {
-        n = utf8_length(p);
+        n = vml_utf8_char((const char *)p);
         if (n == 0)
             return vml_fail(err, VML_EUNSUPPORTED, "vmdk/name",
                             "byte 0x%02x at %td of the file's name is no UTF-8, which is what the "
