@@ -40,11 +40,6 @@ requires() {
     done
 }
 
-# Debian 12 calls it 7zz, others 7z.
-if ! command -v 7z >/dev/null && command -v 7zz >/dev/null; then
-    7z() { 7zz "$@"; }
-fi
-
 # requires_corpus: real images of other producers, which are not part of the project: $corpus is the
 # folder, VMLIFT_CORPUS or the one that lies beside the source; without it the test is skipped.
 requires_corpus() {
@@ -77,6 +72,15 @@ expect() {
         cat "$tmp/stderr" >&2
         fail "no [$slug] on stderr: $*"
     fi
+}
+
+# refuse STATUS SLUG TEXT OPTION...: of converting to a raw disk; it must say TEXT, and leave nothing.
+refuse() {
+    local status=$1 slug=$2 text=$3
+    shift 3
+    expect "$status" "$slug" "$VMLIFT" convert "$@" no.raw
+    grep -qF -e "$text" "$tmp/stderr" || fail "not a word of $text: $(cat "$tmp/stderr")"
+    [ ! -e no.raw ] || fail "something is left: $*"
 }
 
 # same A B: two files hold the same bytes.

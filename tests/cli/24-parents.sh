@@ -86,15 +86,6 @@ same want-split.raw got-split.raw
 
 # --- what is refused -------------------------------------------------------------------------------
 
-# refuse STATUS SLUG TEXT OPTION...: of converting a child; it must say TEXT, and leave nothing.
-refuse() {
-    local status=$1 slug=$2 text=$3
-    shift 3
-    expect "$status" "$slug" "$VMLIFT" convert "$@" no.raw
-    grep -qF -e "$text" stderr || fail "not a word of $text: $(cat stderr)"
-    [ ! -e no.raw ] || fail "something is left: $*"
-}
-
 refuse 4 image/parent middle.vmdk vm/child.vmdk
 refuse 4 image/parent --follow-parents vm/child.vmdk
 refuse 4 image/parent base.vmdk --parent vm/middle.vmdk vm/child.vmdk

@@ -134,14 +134,6 @@ for name in grown shrunk over mixed; do
     reads vm/$name.qcow2 want.raw --follow-parents
 done
 
-# refuse STATUS SLUG TEXT OPTION...: of converting a child; it must say TEXT, and leave nothing.
-refuse() {
-    local status=$1 slug=$2 text=$3
-    shift 3
-    expect "$status" "$slug" "$VMLIFT" convert "$@" no.raw
-    grep -qF -e "$text" stderr || fail "not a word of $text: $(cat stderr)"
-    [ ! -e no.raw ] || fail "something is left: $*"
-}
 refuse 4 image/parent middle.qcow2 vm/child.qcow2
 refuse 4 image/parent base.raw --parent vm/middle.qcow2 vm/child.qcow2
 mkdir alone
