@@ -19,9 +19,9 @@ static const struct verb verbs[] = {
     { "import", cmd_import, "register an image in the local registry as an AMI" },
     { "export", cmd_export, "write an AMI or a snapshot to a file" },
     { "image", cmd_image, "list, show, deregister: the AMIs" },
-    { "snapshot", cmd_snapshot, "list, show, delete: the disks beneath the AMIs" },
+    { "snapshot", cmd_snapshot, "list, show, copy, diff, delete: the disks beneath the AMIs" },
     { "key", cmd_key, "create, list, grant, rotate: what snapshots are encrypted with" },
-    { "store", cmd_store, "init, stats, verify, gc: where the disks are kept" },
+    { "store", cmd_store, "init, stats, verify, gc, rebuild: where the disks are kept" },
     { 0 },
 };
 
