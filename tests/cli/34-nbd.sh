@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The nbdkit plugin: files and snapshots over NBD, as nbdcopy, nbdinfo and qemu-img read them.
 . "$(dirname "$0")/../functions.sh"
-requires nbdkit nbdcopy nbdinfo qemu-img python3 jq
+requires nbdkit nbdcopy nbdinfo qemu-img qemu-io python3 jq
 plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
 if [ ! -f "$plugin" ]; then
     echo "skipped: the plugin was not built" >&2
@@ -84,10 +84,36 @@ refused image/foreign none.qed
 gzip -k a.raw
 refused nbd/needs-seek a.raw.gz
 
+# An encrypted snapshot takes its key, and the key its passphrase.
+echo 'correct horse' >phrase.txt
+echo 'wrong horse' >wrong.txt
+key=$("$VMLIFT" key create --store s --account 111122223333 --passphrase-file phrase.txt)
+run "$VMLIFT" import --store s --account 111122223333 --encrypt --key "$key" \
+    --passphrase-file phrase.txt a.ova --name secret
+# shellcheck disable=SC2016
+serve store=s image=secret account=111122223333 passphrase=+phrase.txt -- 'nbdcopy "$uri" out.raw'
+same a.raw out.raw
+refused key/passphrase store=s image=secret account=111122223333 passphrase=+wrong.txt
+refused key/passphrase store=s image=secret account=111122223333
+refused InvalidAMIID.NotFound store=s image=secret passphrase=+phrase.txt
+
+# A child with its parents, as convert takes them.
+qemu-img convert -f raw -O vmdk a.raw base.vmdk
+qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
+qemu-io -f vmdk -c 'write -q -P 0x5a 3M 100k' child.vmdk
+qemu-img convert -f vmdk -O raw child.vmdk child.raw
+refused image/parent child.vmdk
+for words in parent=base.vmdk follow-parents=true; do
+    # shellcheck disable=SC2016
+    serve child.vmdk "$words" -- 'nbdcopy "$uri" out.raw'
+    same child.raw out.raw
+done
+
 # A damaged block is an error to who reads it, never other bytes.
+run "$VMLIFT" import --store d a.ova --name damaged
 python3 - <<'EOF'
 import glob
-pack = glob.glob("s/packs/*/*.pack")[0]
+pack = glob.glob("d/packs/*/*.pack")[0]
 with open(pack, "r+b") as f:
     f.seek(64 + 64 + 1000)
     byte = f.read(1)[0]
@@ -95,7 +121,7 @@ with open(pack, "r+b") as f:
     f.write(bytes([byte ^ 4]))
 EOF
 # shellcheck disable=SC2016
-if serve store=s "snapshot=$snapshot" -- 'nbdcopy "$uri" out.raw' 2>damaged.txt; then
+if serve store=d image=damaged -- 'nbdcopy "$uri" out.raw' 2>damaged.txt; then
     fail "a damaged block was served"
 fi
 grep -qF '[store/block-damaged]' damaged.txt || fail "damage not named: $(cat damaged.txt)"
