@@ -1,4 +1,5 @@
-/* Machine images: the record, EC2's rules, the local registry, import and export. */
+/* Machine images: the record, import and export.  EC2's rules are in rules.h, the local registry in
+ * registry.h. */
 #ifndef VMLIFT_AMI_H
 #define VMLIFT_AMI_H
 
@@ -14,75 +15,88 @@ extern "C" {
 #define VML_GIB          (UINT64_C(1) << 30)
 #define VML_MAPPINGS_MAX 64
 
-/* One block device mapping. */
+/* One block device mapping: a volume (of a snapshot, or empty), an instance store volume
+ * (virtual_name), or the word that there is to be nothing (no_device). */
 struct vml_mapping {
-    char device[32]; /* "/dev/sda1" */
-    char snapshot[32];
+    char device[32];   /* "/dev/sda1" */
+    char snapshot[32]; /* "" for an empty volume */
     uint64_t size_gib;
-    char volume_type[12]; /* "gp3" */
+    char volume_type[12];      /* "gp3" */
+    uint64_t iops, throughput; /* throughput in MiB/s; 0: the type's default */
     bool delete_on_termination, encrypted;
+    char virtual_name[16]; /* "ephemeral0" */
+    bool no_device;
 };
 struct vml_tag {
     char *key, *value; /* owned by what holds the tag */
 };
+/* Somebody else may use an image or a snapshot. */
+#define VML_GRANT_LAUNCH        "launch"        /* an image: start machines of it */
+#define VML_GRANT_CREATE_VOLUME "create-volume" /* a snapshot: read it, copy it */
+#define VML_GRANT_READ_BUCKET   "read-bucket"   /* an image in an instance store: read its files */
+#define VML_EVERYONE            "all"
+struct vml_grant {
+    char kind[16];
+    char grantee[16]; /* an account, or VML_EVERYONE */
+};
+/* Whose product an image is. */
+#define VML_PRODUCT_BILLING     "billing" /* a Windows or SUSE licence and the like: "bp-..." */
+#define VML_PRODUCT_MARKETPLACE "marketplace"
+#define VML_PRODUCT_DEVPAY      "devpay"
+struct vml_product_code {
+    char type[16];
+    char code[64];
+};
 struct vml_image {
     char id[32]; /* "ami-" and 17 hex digits */
+    int64_t seq; /* the order in which images were made; the registry's */
     char name[132], description[256];
     char owner[16], region[32];
     char architecture[16];   /* x86_64, i386, arm64 */
     char virtualization[16]; /* hvm, paravirtual */
     char boot_mode[16];      /* legacy-bios, uefi, uefi-preferred, or "" (the instance type's) */
-    char root_device[32], platform[16], state[16];
-    char *source; /* what it was made from; owned, "" when not said */
-    int64_t created;
+    char root_device[32];
+    char root_type[16];             /* ebs, instance-store */
+    char platform[16];              /* windows, or "" */
+    char kernel[24], ramdisk[24];   /* "aki-..." and "ari-..." of a paravirtual one, or "" */
+    char tpm[8], sriov[8], imds[8]; /* "v2.0", "simple", "v2.0", or "" */
+    bool ena;
+    char state[16];      /* available, disabled, deregistered */
+    char *location;      /* the manifest in a bucket, of one in an instance store; owned, "" */
+    char *source;        /* what it was made from; owned, "" when not said */
+    char *source_format; /* "ova", "vmdk", .. ; owned, "" when not said */
+    char source_image[32], source_region[32]; /* of a copy, or of one made of an image; "" */
+    bool crash_consistent;                    /* made without stopping the machine */
+    int64_t created, deprecated;              /* seconds since 1970; deprecated 0: never */
+    char protection[24];     /* from deregistration: "", enabled, enabled-with-cooldown, cooldown */
+    int64_t protected_until; /* the end of a cooldown */
     struct vml_mapping *mappings; /* owned; the root's first */
     size_t n_mappings;
-    struct vml_tag *tags; /* owned */
+    struct vml_tag *tags; /* owned; by key */
     size_t n_tags;
+    struct vml_grant *grants; /* owned; by kind and grantee */
+    size_t n_grants;
+    struct vml_product_code *codes; /* owned; by type and code */
+    size_t n_codes;
 };
 void vml_image_clear(struct vml_image *a);
+/* Each adds one at the end; text that is too long is InvalidParameterValue, with `what`. */
 int vml_image_tag(struct vml_image *a, const char *key, const char *value, struct vml_error *err);
+int vml_image_grant(struct vml_image *a, const char *kind, const char *grantee,
+                    struct vml_error *err);
+int vml_image_code(struct vml_image *a, const char *type, const char *code, struct vml_error *err);
+int vml_image_map(struct vml_image *a, const struct vml_mapping *m, struct vml_error *err);
+/* A member of fixed size gets the text: InvalidParameterValue, naming `what`, when it is longer. */
+int vml_set_text(char *field, size_t size, const char *what, const char *value,
+                 struct vml_error *err);
+#define VML_SET(field, what, value, err) vml_set_text(field, sizeof(field), what, value, err)
+/* An owned member gets a copy of the text. */
+int vml_set_owned(char **field, const char *value, struct vml_error *err);
 /* The mapping of the root device, or NULL. */
 const struct vml_mapping *vml_image_root(const struct vml_image *a);
-
-/* --- rules.c: pure; each refusal is VML_EREFUSED with EC2's error code as slug and its words  */
-
-int vml_rule_name(const char *name, struct vml_error *err);       /* InvalidAMIName.Malformed */
-int vml_rule_account(const char *account, struct vml_error *err); /* 12 digits */
-int vml_rule_region(const char *region, struct vml_error *err);   /* like us-east-1 */
-int vml_rule_tag(const char *key, const char *value, struct vml_error *err);
-int vml_rule_device(const char *device, const char *virtualization, bool root,
-                    struct vml_error *err);
-/* The part of vml_rule_register that needs no disk: everything but the mappings. */
-int vml_rule_record(const struct vml_image *a, struct vml_error *err);
-/* The whole record as RegisterImage would check it; snapshot_size (bytes) for each mapping. */
-int vml_rule_register(const struct vml_image *a, const uint64_t *snapshot_size,
-                      struct vml_error *err);
-/* The device name for disk i of an image whose root is root_device: the root itself for 0, then
- * /dev/sdf .. /dev/sdp, then /dev/sdq .. /dev/sdz, then /dev/sdb .. /dev/sde (VML_EREFUSED
- * ami/too-many-disks after that). */
-int vml_rule_nth_device(char out[32], const char *root_device, size_t i, struct vml_error *err);
-
-/* --- registry.c ----------------------------------------------------------------------------- */
-
-/* Checks the rules (InvalidAMIName.Duplicate among them), gives the ID when a->id is empty, and
- * adds the rows; to be called inside a SQL transaction (vml_txn_commit's `also`). */
-int vml_registry_add(struct vml_db *db, struct vml_image *a, struct vml_error *err);
-/* By ID or name among those of the region that the owner owns.  Fills *out, to be cleared.
- * InvalidAMIID.NotFound, InvalidAMIID.Unavailable (deregistered), InvalidAMIID.Malformed ("ami-..."
- * that is neither an ID nor a name). */
-struct vml_where {
-    const char *owner, *region;
-};
-int vml_registry_get(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
-                     struct vml_image *out, struct vml_error *err);
-/* Oldest first, only those of the region that the owner owns. fn returns -1 to stop. */
-typedef int vml_image_fn(void *arg, const struct vml_image *a, struct vml_error *err);
-int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_image_fn *fn,
-                      void *arg, struct vml_error *err);
-/* The snapshots stay. *out (may be NULL) gets the record as it was, to be cleared. */
-int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
-                            const char *id_or_name, struct vml_image *out, struct vml_error *err);
+/* Does it have a grant of this kind for the account, itself or as one of everyone? */
+bool vml_image_granted(const struct vml_image *a, const char *kind, const char *account);
+bool vml_image_public(const struct vml_image *a);
 
 /* --- import.c, export.c --------------------------------------------------------------------- */
 
@@ -111,6 +125,7 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
 
 /* Writes an image (its disks in mapping order, the root first) or a lone snapshot to `o`, which it
  * takes over also on failure. */
+struct vml_where;
 struct vml_export {
     const struct vml_format *const *table;
     const struct vml_format *format;

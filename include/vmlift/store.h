@@ -97,6 +97,10 @@ int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struc
  * read it; errors as of vml_snapshot_open and vml_txn_snapshot. */
 int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *what,
                       struct vml_copy *c, struct vml_error *err);
+/* The same as a part of a transaction, which shows it.  The transaction keeps gc from taking away
+ * what the source is made of from now on. */
+int vml_txn_copy_snapshot(struct vml_txn *t, struct vml_store *s, const char *id,
+                          struct vml_snapshot *what, struct vml_copy *c, struct vml_error *err);
 /* Removes the row; gc frees the blocks.  VML_EREFUSED InvalidSnapshot.InUse while an image uses it,
  * naming the image; snapshot/not-found. */
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vmlift/ami.h"
+#include "vmlift/registry.h"
 
 /* What is to be written: the machine and the snapshots its disks come from. */
 struct machine {

@@ -11,6 +11,7 @@
 #include "ami/peek.h"
 #include "ami/registry.h"
 #include "vmlift/key.h"
+#include "vmlift/rules.h"
 
 #define VOLUME_TYPE  "gp3" /* EC2's own default, gp2, ends at 16 TiB */
 #define MBR_BOOT_GIB 2047  /* the largest boot volume with an MBR */
@@ -42,18 +43,6 @@ static void import_clear(struct import *m)
 
 /* --- before any byte is copied -------------------------------------------------------------- */
 
-static int fill(char *field, size_t size, const char *what, const char *value,
-                struct vml_error *err)
-{
-    size_t len = strlen(value);
-    if (len >= size)
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "%s of %zu bytes, at most %zu allowed", what, len, size - 1);
-    memcpy(field, value, len + 1);
-    return 0;
-}
-#define FILL(field, what, value, err) fill(field, sizeof(field), what, value, err)
-
 static const char *or_else(const char *value, const char *otherwise)
 {
     return value ? value : otherwise;
@@ -66,23 +55,23 @@ static int fill_image(struct import *m, struct vml_error *err)
     const char *platform = strcasestr(vml_package_machine(m->p)->os, "windows") ? "windows" : "";
     if (vml_rule_name(how->name, err) < 0)
         return -1;
-    if (FILL(a->name, "Name", how->name, err) < 0 ||
-        FILL(a->description, "Description", or_else(how->description, ""), err) < 0 ||
-        FILL(a->owner, "Owner", how->owner, err) < 0 ||
-        FILL(a->region, "Region", how->region, err) < 0 ||
-        FILL(a->architecture, "Architecture", or_else(how->architecture, "x86_64"), err) < 0 ||
-        FILL(a->virtualization, "Virtualization type", or_else(how->virtualization, "hvm"), err) <
-            0 ||
-        FILL(a->boot_mode, "Boot mode", or_else(how->boot_mode, ""), err) < 0 ||
-        FILL(a->root_device, "Root device", or_else(how->root_device, "/dev/sda1"), err) < 0 ||
-        FILL(a->platform, "Platform", platform, err) < 0 ||
-        FILL(a->state, "State", "available", err) < 0)
+    if (VML_SET(a->name, "Name", how->name, err) < 0 ||
+        VML_SET(a->description, "Description", or_else(how->description, ""), err) < 0 ||
+        VML_SET(a->owner, "Owner", how->owner, err) < 0 ||
+        VML_SET(a->region, "Region", how->region, err) < 0 ||
+        VML_SET(a->architecture, "Architecture", or_else(how->architecture, "x86_64"), err) < 0 ||
+        VML_SET(a->virtualization, "Virtualization type", or_else(how->virtualization, "hvm"),
+                err) < 0 ||
+        VML_SET(a->boot_mode, "Boot mode", or_else(how->boot_mode, ""), err) < 0 ||
+        VML_SET(a->root_device, "Root device", or_else(how->root_device, "/dev/sda1"), err) < 0 ||
+        VML_SET(a->root_type, "Root device type", "ebs", err) < 0 ||
+        VML_SET(a->platform, "Platform", platform, err) < 0 ||
+        VML_SET(a->state, "State", "available", err) < 0)
         return -1;
     a->created = vml_now();
     /* The names of files that are encrypted are in the snapshots' sealed descriptions only. */
-    a->source = strdup(how->key ? "" : or_else(how->source, ""));
-    if (!a->source)
-        return vml_fail_nomem(err);
+    if (vml_set_owned(&a->source, how->key ? "" : or_else(how->source, ""), err) < 0)
+        return -1;
     for (size_t i = 0; i < how->n_tags; i++) {
         if (vml_image_tag(a, how->tags[i].key, how->tags[i].value, err) < 0)
             return -1;
@@ -229,7 +218,7 @@ static int decide_boot_mode(struct import *m, struct vml_error *err)
     else if (said && !boots_by(&m->boot, said))
         vml_note(m->notes, "import/boot-mode", "%s says boot mode %s, disk %s says %s: %s", who,
                  said, file, found, m->boot.reason);
-    return FILL(m->image.boot_mode, "Boot mode", or_else(said, found), err);
+    return VML_SET(m->image.boot_mode, "Boot mode", or_else(said, found), err);
 }
 
 static int map_disks(struct import *m, struct vml_error *err)
@@ -271,7 +260,7 @@ static int check_last(const struct import *m, struct vml_error *err)
 static int add_image(void *arg, struct vml_db *db, struct vml_error *err)
 {
     struct import *m = arg;
-    return vml_registry_add(db, &m->image, err);
+    return vml_registry_add(db, &m->image, "import", m->image.source, err);
 }
 
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "vmlift/ami.h"
+#include "vmlift/rules.h"
 
 #define NAME_MIN       3
 #define NAME_MAX_CHARS 128

@@ -23,7 +23,7 @@ struct vml_value {
     const void *p; /* NULL: SQL's */
     size_t len;
 };
-#define VML_VALUES_MAX 20
+#define VML_VALUES_MAX 40
 
 /* Opens, or with create makes, the file and brings the schema to this version (schema.c). Foreign
  * or newer: VML_EUNSUPPORTED catalog/version. */

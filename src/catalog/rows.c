@@ -354,20 +354,37 @@ static int update(struct vml_db *db, const struct vml_sql_table *t, const struct
     return run_values(db, err, sql.text, cells, k) < 0 ? -1 : count_row(db, t, values, sum, 1, err);
 }
 
+static int put(struct vml_db *db, const struct vml_sql_table *t, struct vml_value *values,
+               struct vml_error *err)
+{
+    bool found;
+
+    assert(vml_db_in_txn(db));
+    if (uncount(db, t, values, &found, err) < 0)
+        return -1;
+    return found ? update(db, t, values, err) : insert(db, t, values, err);
+}
+
+int vml_row_put_values(struct vml_db *db, const struct vml_sql_table *t,
+                       const struct vml_value *values, struct vml_error *err)
+{
+    struct vml_value copy[VML_COLUMNS_MAX + 1];
+
+    memcpy(copy, values, width(t) * sizeof *values);
+    return put(db, t, copy, err);
+}
+
 int vml_row_put(struct vml_db *db, struct vml_error *err, const char *table, const char *types, ...)
 {
     struct vml_value values[VML_VALUES_MAX];
     const struct vml_sql_table *t = vml_table(table);
-    bool found;
     va_list ap;
 
-    assert(t != NULL && strcmp(types, t->types) == 0 && vml_db_in_txn(db));
+    assert(t != NULL && strcmp(types, t->types) == 0);
     va_start(ap, types);
     vml_take_values(values, types, ap);
     va_end(ap);
-    if (uncount(db, t, values, &found, err) < 0)
-        return -1;
-    return found ? update(db, t, values, err) : insert(db, t, values, err);
+    return put(db, t, values, err);
 }
 
 int vml_row_delete(struct vml_db *db, int64_t *deleted, struct vml_error *err, const char *table,

@@ -29,6 +29,9 @@ int vml_row_insert_values(struct vml_db *db, const struct vml_sql_table *t,
 /* Inserts the row, or makes the one that has its key say this. */
 int vml_row_put(struct vml_db *db, struct vml_error *err, const char *table, const char *types,
                 ...);
+/* The same with cells. */
+int vml_row_put_values(struct vml_db *db, const struct vml_sql_table *t,
+                       const struct vml_value *values, struct vml_error *err);
 /* Deletes the rows for which `where`, SQL with parameters, holds; *deleted (may be NULL) counts
  * them.  A damaged one among them is catalog/corrupt. */
 int vml_row_delete(struct vml_db *db, int64_t *deleted, struct vml_error *err, const char *table,

@@ -49,16 +49,30 @@ const char vml_schema[] =
     "  virtualization TEXT NOT NULL,"
     "  boot_mode TEXT NOT NULL,"
     "  root_device TEXT NOT NULL,"
+    "  root_type TEXT NOT NULL,"
     "  platform TEXT NOT NULL,"
+    "  kernel TEXT NOT NULL,"
+    "  ramdisk TEXT NOT NULL,"
+    "  tpm TEXT NOT NULL,"
+    "  sriov TEXT NOT NULL,"
+    "  imds TEXT NOT NULL,"
+    "  ena INTEGER NOT NULL,"
     "  state TEXT NOT NULL,"
+    "  location TEXT NOT NULL,"
     "  source TEXT NOT NULL,"
+    "  source_format TEXT NOT NULL,"
+    "  source_image TEXT NOT NULL,"
+    "  source_region TEXT NOT NULL,"
+    "  crash_consistent INTEGER NOT NULL,"
     "  created INTEGER NOT NULL,"
+    "  deprecated INTEGER NOT NULL,"
+    "  protection TEXT NOT NULL,"
+    "  protected_until INTEGER NOT NULL,"
     "  sum BLOB NOT NULL"
     ") WITHOUT ROWID;"
     "CREATE INDEX images_seq ON images (seq, id);"
-    /* A name is taken while an image that is not deregistered has it. */
-    "CREATE UNIQUE INDEX images_name ON images (owner, region, name)"
-    "  WHERE state <> 'deregistered';"
+    /* Not UNIQUE: who registers must take a free name, a copy may have any (registry.c). */
+    "CREATE INDEX images_name ON images (region, name);"
     "CREATE TABLE mappings ("
     "  image TEXT NOT NULL REFERENCES images (id),"
     "  position INTEGER NOT NULL,"
@@ -66,8 +80,12 @@ const char vml_schema[] =
     "  snapshot TEXT NOT NULL,"
     "  size_gib INTEGER NOT NULL,"
     "  volume_type TEXT NOT NULL,"
+    "  iops INTEGER NOT NULL,"
+    "  throughput INTEGER NOT NULL,"
     "  delete_on_termination INTEGER NOT NULL,"
     "  encrypted INTEGER NOT NULL,"
+    "  virtual_name TEXT NOT NULL,"
+    "  no_device INTEGER NOT NULL,"
     "  sum BLOB NOT NULL,"
     "  PRIMARY KEY (image, position)"
     ") WITHOUT ROWID;"
@@ -78,6 +96,35 @@ const char vml_schema[] =
     "  value TEXT NOT NULL,"
     "  sum BLOB NOT NULL,"
     "  PRIMARY KEY (resource, key)"
+    ") WITHOUT ROWID;"
+    /* Who may use an image or a snapshot of another account: kind is launch, create-volume or
+       read-bucket, grantee an account or "all". */
+    "CREATE TABLE grants ("
+    "  resource TEXT NOT NULL,"
+    "  kind TEXT NOT NULL,"
+    "  grantee TEXT NOT NULL,"
+    "  sum BLOB NOT NULL,"
+    "  PRIMARY KEY (resource, kind, grantee)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX grants_grantee ON grants (grantee, resource);"
+    /* type: billing, marketplace or devpay */
+    "CREATE TABLE codes ("
+    "  resource TEXT NOT NULL,"
+    "  type TEXT NOT NULL,"
+    "  code TEXT NOT NULL,"
+    "  sum BLOB NOT NULL,"
+    "  PRIMARY KEY (resource, type, code)"
+    ") WITHOUT ROWID;"
+    /* What was done to an image or a snapshot, when, and by which account. */
+    "CREATE TABLE history ("
+    "  resource TEXT NOT NULL,"
+    "  position INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  account TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  detail TEXT NOT NULL,"
+    "  sum BLOB NOT NULL,"
+    "  PRIMARY KEY (resource, position)"
     ") WITHOUT ROWID;"
     /* The newest record of each object, also of those that are gone; seq and after are its numbers
        (store/record.c), address is that of its frame. */
@@ -111,18 +158,48 @@ const struct vml_sql_table vml_tables[] = {
       1,
       0 },
     { "images",
-      "tittttttttttti",
-      { "id", "seq", "name", "description", "owner", "region", "architecture", "virtualization",
-        "boot_mode", "root_device", "platform", "state", "source", "created" },
+      "titttttttttttttttittttttiiiti",
+      { "id",
+        "seq",
+        "name",
+        "description",
+        "owner",
+        "region",
+        "architecture",
+        "virtualization",
+        "boot_mode",
+        "root_device",
+        "root_type",
+        "platform",
+        "kernel",
+        "ramdisk",
+        "tpm",
+        "sriov",
+        "imds",
+        "ena",
+        "state",
+        "location",
+        "source",
+        "source_format",
+        "source_image",
+        "source_region",
+        "crash_consistent",
+        "created",
+        "deprecated",
+        "protection",
+        "protected_until" },
       1,
       0 },
     { "mappings",
-      "tittitii",
-      { "image", "position", "device", "snapshot", "size_gib", "volume_type",
-        "delete_on_termination", "encrypted" },
+      "tittitiiiiti",
+      { "image", "position", "device", "snapshot", "size_gib", "volume_type", "iops", "throughput",
+        "delete_on_termination", "encrypted", "virtual_name", "no_device" },
       2,
       0 },
     { "tags", "ttt", { "resource", "key", "value" }, 2, 0 },
+    { "grants", "ttt", { "resource", "kind", "grantee" }, 3, 0 },
+    { "codes", "ttt", { "resource", "type", "code" }, 3, 0 },
+    { "history", "tiittt", { "resource", "position", "at", "account", "action", "detail" }, 2, 0 },
     { "records", "tiib", { "object", "seq", "after", "address" }, 1, -1 },
     { "counters", "ti", { "name", "value" }, 1, -1 },
     { "totals", "tib", { "name", "rows", "total" }, 1, -1 },

@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-/* 2: every row carries the checksum of what it says. */
-#define VML_SCHEMA_VERSION 2
+/* 2: every row carries the checksum of what it says.  3: all of an image that EC2 knows. */
+#define VML_SCHEMA_VERSION 3
 extern const char vml_schema[];
 
-#define VML_COLUMNS_MAX 16
+#define VML_COLUMNS_MAX 32
 
 /* A table as rows.c writes and checks it: its columns in the order of the schema, in which `sum` is
  * one more at the end. */

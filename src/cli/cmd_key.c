@@ -155,8 +155,7 @@ static int key_list(struct cli *cli, int argc, char **argv, struct vml_error *er
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_LIST, &s, err) < 0 ||
+    if (local_open(&how.local, LOCAL_LIST, &where, &s, err) < 0 ||
         table_add(&list.table, err, "ID", "OWNER", "USE", "OPENS WITH", "VERSIONS", "GRANTS",
                   "CREATED", "DESCRIPTION", NULL) < 0)
         return -1;
@@ -200,8 +199,7 @@ static int key_show(struct cli *cli, int argc, char **argv, struct vml_error *er
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_READ, &s, err) < 0)
+    if (local_open(&how.local, LOCAL_READ, &where, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         VML_AUTO(vml_key_clear) struct vml_key key = { 0 };
@@ -280,8 +278,7 @@ static int change(struct cli *cli, const struct opt_verb *v, const char *option,
     if (account == NULL)
         return vml_fail(err, VML_EUSAGE, "usage/key", "%s: name the account with %s", v->name,
                         option);
-    if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_WRITE, &s, err) < 0 ||
+    if (local_open(&how.local, LOCAL_WRITE, &where, &s, err) < 0 ||
         fn(s, cli->words[0], where.owner, account, err) < 0)
         return -1;
     return answer(cli, s, cli->words[0], err);
@@ -357,8 +354,7 @@ static int key_delete(struct cli *cli, int argc, char **argv, struct vml_error *
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_WRITE, &s, err) < 0)
+    if (local_open(&how.local, LOCAL_WRITE, &where, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         if (vml_key_delete(s, cli->words[i], where.owner, err) < 0)

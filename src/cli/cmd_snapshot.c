@@ -110,8 +110,7 @@ static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_erro
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_where(&how.local, &where, err) < 0 ||
-        local_store(&how.local, LOCAL_LIST, &s, err) < 0 ||
+    if (local_open(&how.local, LOCAL_LIST, &where, &s, err) < 0 ||
         table_add(&list.table, err, "ID", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) < 0)
         return -1;
     list.store = s;

@@ -136,3 +136,10 @@ int local_store(struct local *l, enum local_open how, struct vml_store **out, st
                              });
     return 0;
 }
+
+int local_open(struct local *l, enum local_open how, struct vml_where *where,
+               struct vml_store **out, struct vml_error *err)
+{
+    *out = NULL;
+    return local_where(l, where, err) < 0 ? -1 : local_store(l, how, out, err);
+}

@@ -3,8 +3,8 @@
 #define VMLIFT_CLI_LOCAL_H
 
 #include "opt.h"
-#include "vmlift/ami.h"
 #include "vmlift/key.h"
+#include "vmlift/registry.h"
 
 struct local {
     const char *store, *account, *region; /* as given; local_where fills in the last two */
@@ -55,6 +55,9 @@ enum local_open {
 /* Uses of keys through it are the account's; *l must outlive it. */
 int local_store(struct local *l, enum local_open how, struct vml_store **out,
                 struct vml_error *err);
+/* Both: how most verbs begin. */
+int local_open(struct local *l, enum local_open how, struct vml_where *where,
+               struct vml_store **out, struct vml_error *err);
 /* The file that holds the passphrase, or NULL. */
 const char *local_passphrase_file(const struct local *l);
 /* The folder that local_store would open; malloc'd. */

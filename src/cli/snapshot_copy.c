@@ -61,8 +61,7 @@ static int copy(struct copy *how, const char *id, struct vml_snapshot *what,
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
 
-    if (local_where(&how->local, &where, err) < 0 ||
-        local_store(&how->local, LOCAL_WRITE, &s, err) < 0 ||
+    if (local_open(&how->local, LOCAL_WRITE, &where, &s, err) < 0 ||
         check_source(s, id, &where, how->source_region != NULL ? how->source_region : where.region,
                      &from, err) < 0 ||
         encrypt_key(&how->encrypt, "snapshot copy", &how->local, s, &where, what->key, found, err) <

@@ -4,6 +4,7 @@
 
 #include "vmlift/ami.h"
 #include "vmlift/key.h"
+#include "vmlift/registry.h"
 
 #define SOURCE_PARENTS_MAX 64u
 

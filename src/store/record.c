@@ -4,11 +4,11 @@
  *     {"object": "ami-...", "seq": 12, "after": 11, "rows": {"images": [{...}], "tags": [...]}}
  *
  * The rows are all those of the tables that schema.c gives an object; without any the object is
- * gone.  Each commit has a number: seq, taken durably before its pack is written and never given
- * again.  after is the number of the last commit before it.  So of two records of an object the one
- * with the higher seq holds; and a number between a record's after and its seq was taken by a
- * commit that never came to its end, whose records, if they are in some pack, do not hold.  No
- * clock is asked. */
+ * gone.  Cells that are 0 or "" are left out.  Each commit has a number: seq, taken durably before
+ * its pack is written and never given again.  after is the number of the last commit before it.  So
+ * of two records of an object the one with the higher seq holds; and a number between a record's
+ * after and its seq was taken by a commit that never came to its end, whose records, if they are in
+ * some pack, do not hold.  No clock is asked. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -69,9 +69,12 @@ static bool parse_hex(json_t *cell, struct vml_value *v)
     return true;
 }
 
+/* No cell at all: 0 or "". */
 static bool parse_cell(json_t *cell, char type, struct vml_value *v)
 {
-    *v = (struct vml_value){ .type = type };
+    *v = (struct vml_value){ .type = type, .p = type == 'i' ? NULL : "" };
+    if (cell == NULL)
+        return true;
     if (type == 'i') {
         v->i = json_integer_value(cell);
         return json_is_integer(cell);
@@ -93,6 +96,8 @@ static json_t *print_row(struct vml_stmt *st, const struct vml_sql_table *t)
     for (size_t i = 0; t->types[i] != '\0'; i++) {
         struct vml_value v = vml_row_value(st, 0, i);
 
+        if (v.type == 'i' ? v.i == 0 : v.len == 0)
+            continue;
         if (json_object_set_new(row, t->columns[i], print_cell(&v)) < 0)
             return NULL;
     }
@@ -107,9 +112,11 @@ static int print_rows(struct vml_db *db, const struct vml_sql_table *t, const ch
     char sql[256];
     int rc;
 
-    snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE %s = ? ORDER BY %s%s%s", t->name,
-             t->columns[t->object], t->columns[0], t->keys > 1 ? ", " : "",
-             t->keys > 1 ? t->columns[1] : "");
+    int len = snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE %s = ? ORDER BY ", t->name,
+                       t->columns[t->object]);
+    for (size_t i = 0; i < t->keys; i++)
+        len +=
+            snprintf(sql + len, sizeof sql - (size_t)len, "%s%s", i > 0 ? ", " : "", t->columns[i]);
     if (vml_db_query(db, &st, err, sql, "t", object) < 0)
         return -1;
     while ((rc = vml_stmt_step(st, err)) == 1)
@@ -186,11 +193,17 @@ static int load_row(struct vml_db *db, const struct vml_sql_table *t, json_t *ro
                     struct vml_error *err)
 {
     struct vml_value values[VML_COLUMNS_MAX];
+    size_t known = 0;
 
-    for (size_t i = 0; t->types[i] != '\0'; i++)
-        if (!parse_cell(json_object_get(row, t->columns[i]), t->types[i], &values[i]))
-            return damaged("lacks what this version of the catalog wants to know", err);
-    return vml_row_insert_values(db, t, values, err);
+    for (size_t i = 0; t->types[i] != '\0'; i++) {
+        json_t *cell = json_object_get(row, t->columns[i]);
+
+        known += cell != NULL;
+        if (!parse_cell(cell, t->types[i], &values[i]))
+            return damaged("has a cell that cannot be", err);
+    }
+    return known == json_object_size(row) ? vml_row_insert_values(db, t, values, err)
+                                          : damaged("has cells of unknown columns", err);
 }
 
 /* In the order of the schema, in which each table comes after those that it refers to. */

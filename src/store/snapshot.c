@@ -115,6 +115,7 @@ static int check_unused(struct vml_db *db, const char *id, struct vml_error *err
 /* An image whose row is damaged might be one that uses it. */
 static int delete_row(void *arg, struct vml_db *db, struct vml_error *err)
 {
+    static const char *const parts[] = { "tags", "grants", "codes", "history" };
     const char *id = arg;
     int64_t deleted = 0;
 
@@ -124,7 +125,10 @@ static int delete_row(void *arg, struct vml_db *db, struct vml_error *err)
         return -1;
     if (deleted == 0)
         return not_found(id, err);
-    return vml_row_delete(db, NULL, err, "tags", "resource = ?", "t", id);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (vml_row_delete(db, NULL, err, parts[i], "resource = ?", "t", id) < 0)
+            return -1;
+    return 0;
 }
 
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err)

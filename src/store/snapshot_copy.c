@@ -38,15 +38,12 @@ static int new_tree(struct vml_store *s, struct vml_txn *t, const struct vml_sna
                : vml_copy(r, w, c, err);
 }
 
-/* The transaction comes first: from then on no gc takes away what the source is made of. */
-int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *what,
-                      struct vml_copy *c, struct vml_error *err)
+int vml_txn_copy_snapshot(struct vml_txn *t, struct vml_store *s, const char *id,
+                          struct vml_snapshot *what, struct vml_copy *c, struct vml_error *err)
 {
-    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
     VML_AUTO(source_clear) struct vml_snapshot from = { .description = NULL };
-    int rc;
 
-    if (vml_txn_begin(&t, s, err) < 0 || vml_snapshot_get(s, id, &from, err) < 0)
+    if (vml_snapshot_get(s, id, &from, err) < 0)
         return -1;
     if (what->key[0] == '\0')
         memcpy(what->key, from.key, sizeof what->key);
@@ -56,7 +53,16 @@ int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *
         what->description = from.description;
         from.description = NULL;
     }
-    rc = strcmp(what->key, from.key) == 0 ? same_tree(s, t, &from, what, err)
-                                          : new_tree(s, t, &from, what, c, err);
-    return rc < 0 ? -1 : vml_txn_commit(t, NULL, NULL, err);
+    return strcmp(what->key, from.key) == 0 ? same_tree(s, t, &from, what, err)
+                                            : new_tree(s, t, &from, what, c, err);
+}
+
+int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *what,
+                      struct vml_copy *c, struct vml_error *err)
+{
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+
+    if (vml_txn_begin(&t, s, err) < 0 || vml_txn_copy_snapshot(t, s, id, what, c, err) < 0)
+        return -1;
+    return vml_txn_commit(t, NULL, NULL, err);
 }

@@ -29,15 +29,22 @@ static int fill(void *arg, struct vml_db *db, struct vml_error *err)
                                 "us-east-1", i << 30, i << 20, root, sizeof root, 1700000000 + i,
                                 "created by a test", "", "", (size_t)0),
                  err);
-        CHECK_OK(vml_row_insert(db, err, "images", "tittttttttttti", id, i, name, "a description",
-                                "123456789012", "us-east-1", "x86_64", "hvm", "uefi", "/dev/sda1",
-                                "", i % 3 == 0 ? "deregistered" : "available", "web.ova",
-                                1700000000 + i),
+        CHECK_OK(vml_row_insert(db, err, "images", "titttttttttttttttittttttiiiti", id, i, name,
+                                "a description", "123456789012", "us-east-1", "x86_64", "hvm",
+                                "uefi", "/dev/sda1", "ebs", "", "", "", "", "", "v2.0", INT64_C(1),
+                                i % 3 == 0 ? "deregistered" : "available", "", "web.ova", "ova", "",
+                                "", INT64_C(0), 1700000000 + i, INT64_C(0), "", INT64_C(0)),
                  err);
-        CHECK_OK(vml_row_insert(db, err, "mappings", "tittitii", id, INT64_C(0), "/dev/sda1",
-                                snapshot, i, "gp3", INT64_C(1), INT64_C(0)),
+        CHECK_OK(vml_row_insert(db, err, "mappings", "tittitiiiiti", id, INT64_C(0), "/dev/sda1",
+                                snapshot, i, "gp3", INT64_C(3000), INT64_C(125), INT64_C(1),
+                                INT64_C(0), "", INT64_C(0)),
                  err);
         CHECK_OK(vml_row_insert(db, err, "tags", "ttt", id, "Name", name), err);
+        CHECK_OK(vml_row_insert(db, err, "grants", "ttt", id, "launch", "210987654321"), err);
+        CHECK_OK(vml_row_insert(db, err, "codes", "ttt", id, "billing", "bp-1234abcd"), err);
+        CHECK_OK(vml_row_insert(db, err, "history", "tiittt", id, INT64_C(0), 1700000000 + i,
+                                "123456789012", "import", "web.ova"),
+                 err);
     }
     return 0;
 }

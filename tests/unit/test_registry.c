@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "catalog/rows.h"
-#include "vmlift/ami.h"
+#include "vmlift/registry.h"
 
 static struct vml_error err;
 static const struct vml_where here = { "123456789012", "us-east-1" };
@@ -87,7 +87,7 @@ static void fill(struct vml_image *a, const char *name)
 
 static int add_image(void *a, struct vml_db *db, struct vml_error *e)
 {
-    return vml_registry_add(db, a, e);
+    return vml_registry_add(db, a, "register", "", e);
 }
 
 static int add(struct vml_store *s, struct vml_image *a)
@@ -230,9 +230,9 @@ static void test_deregister(struct vml_store *s)
     add_named(s, "short-lived", first);
     CHECK_OK(vml_registry_deregister(s, &here, "short-lived", &was, &err), &err);
     CHECK_STR(was.id, first);
-    CHECK_STR(was.state, "available");
+    CHECK_STR(was.state, "deregistered");
     CHECK_INT(was.n_mappings, 3);
-    snprintf(text, sizeof text, "The image ID '%s' is no longer available", first);
+    snprintf(text, sizeof text, "The image id '[%s]' is no longer available", first);
     check_get_fails(s, &here, first, "InvalidAMIID.Unavailable", text);
     check_get_fails(s, &here, "short-lived", "InvalidAMIID.Unavailable", text);
     CHECK_FAILS(vml_registry_deregister(s, &here, first, &gone, &err), &err,
@@ -296,12 +296,12 @@ static int add_many(void *arg, struct vml_db *db, struct vml_error *e)
         VML_AUTO(vml_image_clear) struct vml_image a;
         snprintf(name, sizeof name, "one of many %d", i);
         fill(&a, name);
-        CHECK_OK(vml_registry_add(db, &a, e), e);
+        CHECK_OK(vml_registry_add(db, &a, "register", "", e), e);
     }
     return 0;
 }
 
-/* As many as an account with years of nightly builds has: three queries list them. */
+/* As many as an account with years of nightly builds has: a query for each table lists them. */
 static void test_many(struct vml_store *s)
 {
     struct listing before = { 0 }, all = { 0 };

@@ -1,7 +1,7 @@
 /* EC2's rules, as tables. */
 #include "check.h"
 
-#include "vmlift/ami.h"
+#include "vmlift/rules.h"
 
 static struct vml_error err;
 

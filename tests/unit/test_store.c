@@ -474,15 +474,18 @@ static void test_collect_damaged(void)
 
 static int put_image(struct vml_db *db, const char *state, struct vml_error *err)
 {
-    return vml_row_put(db, err, "images", "tittttttttttti", "ami-1", INT64_C(1), "n", "", "1", "r",
-                       "x86_64", "hvm", "", "/dev/sda1", "", state, "", INT64_C(0));
+    return vml_row_put(db, err, "images", "titttttttttttttttittttttiiiti", "ami-1", INT64_C(1), "n",
+                       "", "1", "r", "x86_64", "hvm", "", "/dev/sda1", "ebs", "", "", "", "", "",
+                       "", INT64_C(0), state, "", "", "", "", "", INT64_C(0), INT64_C(0),
+                       INT64_C(0), "", INT64_C(0));
 }
 
 static int add_image(void *snapshot, struct vml_db *db, struct vml_error *err)
 {
     CHECK_OK(put_image(db, "available", err), err);
-    return vml_row_insert(db, err, "mappings", "tittitii", "ami-1", INT64_C(0), "/dev/sda1",
-                          (const char *)snapshot, INT64_C(1), "gp3", INT64_C(1), INT64_C(0));
+    return vml_row_insert(db, err, "mappings", "tittitiiiiti", "ami-1", INT64_C(0), "/dev/sda1",
+                          (const char *)snapshot, INT64_C(1), "gp3", INT64_C(0), INT64_C(0),
+                          INT64_C(1), INT64_C(0), "", INT64_C(0));
 }
 
 static int deregister_image(void *arg, struct vml_db *db, struct vml_error *err)
