@@ -47,6 +47,24 @@ struct vml_product_code {
     char type[16];
     char code[64];
 };
+/* What an image or a snapshot is marked with. */
+struct vml_marks {
+    struct vml_tag *tags; /* owned; by key */
+    size_t n_tags;
+    struct vml_grant *grants; /* owned; by kind and grantee */
+    size_t n_grants;
+    struct vml_product_code *codes; /* owned; by type and code */
+    size_t n_codes;
+};
+void vml_marks_clear(struct vml_marks *m);
+/* Each adds one at the end; text that is too long is InvalidParameterValue. */
+int vml_marks_tag(struct vml_marks *m, const char *key, const char *value, struct vml_error *err);
+int vml_marks_grant(struct vml_marks *m, const char *kind, const char *grantee,
+                    struct vml_error *err);
+int vml_marks_code(struct vml_marks *m, const char *type, const char *code, struct vml_error *err);
+/* Is there a grant of this kind for the account, itself or as one of everyone? */
+bool vml_marks_granted(const struct vml_marks *m, const char *kind, const char *account);
+
 struct vml_image {
     char id[32]; /* "ami-" and 17 hex digits */
     int64_t seq; /* the order in which images were made; the registry's */
@@ -72,19 +90,10 @@ struct vml_image {
     int64_t protected_until; /* the end of a cooldown */
     struct vml_mapping *mappings; /* owned; the root's first */
     size_t n_mappings;
-    struct vml_tag *tags; /* owned; by key */
-    size_t n_tags;
-    struct vml_grant *grants; /* owned; by kind and grantee */
-    size_t n_grants;
-    struct vml_product_code *codes; /* owned; by type and code */
-    size_t n_codes;
+    struct vml_marks marks;
 };
 void vml_image_clear(struct vml_image *a);
-/* Each adds one at the end; text that is too long is InvalidParameterValue, with `what`. */
-int vml_image_tag(struct vml_image *a, const char *key, const char *value, struct vml_error *err);
-int vml_image_grant(struct vml_image *a, const char *kind, const char *grantee,
-                    struct vml_error *err);
-int vml_image_code(struct vml_image *a, const char *type, const char *code, struct vml_error *err);
+/* Adds a mapping at the end. */
 int vml_image_map(struct vml_image *a, const struct vml_mapping *m, struct vml_error *err);
 /* A member of fixed size gets the text: InvalidParameterValue, naming `what`, when it is longer. */
 int vml_set_text(char *field, size_t size, const char *what, const char *value,
@@ -94,8 +103,7 @@ int vml_set_text(char *field, size_t size, const char *what, const char *value,
 int vml_set_owned(char **field, const char *value, struct vml_error *err);
 /* The mapping of the root device, or NULL. */
 const struct vml_mapping *vml_image_root(const struct vml_image *a);
-/* Does it have a grant of this kind for the account, itself or as one of everyone? */
-bool vml_image_granted(const struct vml_image *a, const char *kind, const char *account);
+/* May everybody launch it? */
 bool vml_image_public(const struct vml_image *a);
 
 /* --- import.c, export.c --------------------------------------------------------------------- */

@@ -29,6 +29,22 @@ typedef int vml_image_fn(void *arg, const struct vml_image *a, struct vml_error 
 int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_image_fn *fn,
                       void *arg, struct vml_error *err);
 
+/* A snapshot as the registry has it: seen by its owner, and by accounts that may create volumes of
+ * it, in its own region. */
+struct vml_registry_snapshot {
+    struct vml_snapshot is;
+    struct vml_marks marks;
+};
+void vml_registry_snapshot_clear(struct vml_registry_snapshot *r);
+/* Fills *out, to be cleared.  InvalidSnapshot.NotFound, InvalidSnapshotID.Malformed. */
+int vml_registry_snapshot_get(struct vml_store *s, const struct vml_where *where, const char *id,
+                              struct vml_registry_snapshot *out, struct vml_error *err);
+/* All that are seen, oldest first.  fn returns -1 to stop. */
+typedef int vml_registry_snapshot_fn(void *arg, const struct vml_registry_snapshot *r,
+                                     struct vml_error *err);
+int vml_registry_snapshot_each(struct vml_store *s, const struct vml_where *where,
+                               vml_registry_snapshot_fn *fn, void *arg, struct vml_error *err);
+
 /* What was done to an image or a snapshot, oldest first. */
 struct vml_event {
     int64_t at;          /* seconds since 1970 */
@@ -67,6 +83,20 @@ int vml_registry_change(struct vml_store *s, const struct vml_where *where, cons
 /* Its snapshots stay. */
 int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
                             const char *id_or_name, struct vml_image *out, struct vml_error *err);
+
+/* The same of a snapshot, of which only the marks change. */
+struct vml_snapshot_change {
+    const char *action;
+    int (*edit)(void *arg, struct vml_registry_snapshot *r, char detail[256],
+                struct vml_error *err);
+    void *arg;
+};
+int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *where, const char *id,
+                                 const struct vml_snapshot_change *change,
+                                 struct vml_registry_snapshot *out, struct vml_error *err);
+/* One's own, and that no image uses (InvalidSnapshot.InUse, naming it); gc frees the blocks. */
+int vml_registry_snapshot_delete(struct vml_store *s, const struct vml_where *where, const char *id,
+                                 struct vml_error *err);
 
 #ifdef __cplusplus
 }

@@ -57,8 +57,7 @@ static int look_at_snapshots(struct vml_db *db, const struct vml_image *a, struc
         if (row < 0)
             return -1;
         if (row == 0)
-            return vml_fail(err, VML_ENOTFOUND, "InvalidSnapshot.NotFound",
-                            "The snapshot '%s' does not exist", id);
+            return vml_snapshot_missing(id, err);
         if (vml_row_check(st, 0, "snapshots", err) < 0)
             return -1;
         d->size[i] = (uint64_t)vml_stmt_int(st, 4);

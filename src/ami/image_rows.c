@@ -136,14 +136,14 @@ static int from_row(const struct field *fields, size_t n, struct vml_stmt *st, i
     return 0;
 }
 
-/* --- parts ---------------------------------------------------------------------------------- */
+/* --- mappings ------------------------------------------------------------------------------- */
 
-static int read_mapping(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
+int vml_image_read_mapping(void *image, struct vml_stmt *st, struct vml_error *err)
 {
     struct vml_mapping m = { 0 };
     return from_row(mapping_fields, COUNT(mapping_fields), st, 2, &m, err) < 0
                ? -1
-               : vml_image_map(a, &m, err);
+               : vml_image_map(image, &m, err);
 }
 
 static int write_mappings(struct vml_db *db, const struct vml_image *a, struct vml_error *err)
@@ -159,56 +159,6 @@ static int write_mappings(struct vml_db *db, const struct vml_image *a, struct v
     return 0;
 }
 
-static int read_tag(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
-{
-    return vml_image_tag(a, vml_stmt_text(st, 1), vml_stmt_text(st, 2), err);
-}
-
-static int write_tags(struct vml_db *db, const struct vml_image *a, struct vml_error *err)
-{
-    for (size_t i = 0; i < a->n_tags; i++) {
-        if (vml_row_insert(db, err, "tags", "ttt", a->id, a->tags[i].key, a->tags[i].value) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int read_grant(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
-{
-    return vml_image_grant(a, vml_stmt_text(st, 1), vml_stmt_text(st, 2), err);
-}
-
-static int write_grants(struct vml_db *db, const struct vml_image *a, struct vml_error *err)
-{
-    for (size_t i = 0; i < a->n_grants; i++) {
-        if (vml_row_insert(db, err, "grants", "ttt", a->id, a->grants[i].kind,
-                           a->grants[i].grantee) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int read_code(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
-{
-    return vml_image_code(a, vml_stmt_text(st, 1), vml_stmt_text(st, 2), err);
-}
-
-static int write_codes(struct vml_db *db, const struct vml_image *a, struct vml_error *err)
-{
-    for (size_t i = 0; i < a->n_codes; i++) {
-        if (vml_row_insert(db, err, "codes", "ttt", a->id, a->codes[i].type, a->codes[i].code) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-const struct vml_part vml_image_parts[VML_PARTS] = {
-    { "mappings", "position", read_mapping, write_mappings },
-    { "tags", "key", read_tag, write_tags },
-    { "grants", "kind, grantee", read_grant, write_grants },
-    { "codes", "type, code", read_code, write_codes },
-};
-
 /* --- the whole ------------------------------------------------------------------------------ */
 
 int vml_image_read(struct vml_image *a, struct vml_stmt *st, struct vml_error *err)
@@ -222,27 +172,9 @@ int vml_image_write(struct vml_db *db, const struct vml_image *a, struct vml_err
 {
     struct vml_value cells[COUNT(image_fields)];
     to_cells(image_fields, COUNT(image_fields), a, cells);
-    if (vml_row_put_values(db, vml_table("images"), cells, err) < 0)
-        return -1;
-    for (size_t i = 0; i < VML_PARTS; i++) {
-        const struct vml_part *part = &vml_image_parts[i];
-        const char *where = i == 0 ? "image = ?" : "resource = ?";
-        if (vml_row_delete(db, NULL, err, part->table, where, "t", a->id) < 0 ||
-            part->write(db, a, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int vml_history_add(struct vml_db *db, const char *resource, const char *account,
-                    const char *action, const char *detail, struct vml_error *err)
-{
-    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
-    if (vml_db_query(db, &st, err, "SELECT count(*) FROM history WHERE resource = ?", "t",
-                     resource) < 0 ||
-        vml_stmt_step(st, err) < 0)
-        return -1;
-    int64_t position = vml_stmt_int(st, 0);
-    return vml_row_insert(db, err, "history", "tiittt", resource, position, vml_now(), account,
-                          action, detail);
+    return vml_row_put_values(db, vml_table("images"), cells, err) < 0 ||
+                   vml_row_delete(db, NULL, err, "mappings", "image = ?", "t", a->id) < 0 ||
+                   write_mappings(db, a, err) < 0
+               ? -1
+               : vml_marks_write(db, a->id, &a->marks, err);
 }

@@ -73,7 +73,7 @@ static int fill_image(struct import *m, struct vml_error *err)
     if (vml_set_owned(&a->source, how->key ? "" : or_else(how->source, ""), err) < 0)
         return -1;
     for (size_t i = 0; i < how->n_tags; i++) {
-        if (vml_image_tag(a, how->tags[i].key, how->tags[i].value, err) < 0)
+        if (vml_marks_tag(&a->marks, how->tags[i].key, how->tags[i].value, err) < 0)
             return -1;
     }
     return 0;

@@ -11,61 +11,36 @@
 
 /* --- queries -------------------------------------------------------------------------------- */
 
-/* Statements in the same order, walked side by side: however many images there are, it is one query
- * for each table.  The first one's row stays open until the end, so that all see one state of the
- * catalog. */
 struct cursor {
-    struct vml_stmt *images;
-    struct vml_stmt *parts[VML_PARTS];
-    int row[VML_PARTS]; /* once started: 1 when there is a row */
-    bool started;
+    struct vml_stmt *images; /* the first that is opened and stepped */
+    struct vml_side mappings;
+    struct vml_marks_cursor marks;
 };
 
 static void cursor_close(struct cursor *c)
 {
-    for (size_t i = 0; i < VML_PARTS; i++)
-        vml_stmt_free(c->parts[i]);
+    vml_side_close(&c->mappings);
+    vml_marks_close(&c->marks);
     vml_stmt_free(c->images);
 }
 
 #define REGISTERED " AND i.state <> '" VML_DEREGISTERED "'"
 /* ?1 is who asks, ?2 the region. */
-#define OWN "i.region = ?2 AND i.owner = ?1" REGISTERED
-#define SHARED                                               \
-    "EXISTS (SELECT 1 FROM grants g WHERE g.resource = i.id" \
-    " AND g.kind = '" VML_GRANT_LAUNCH "' AND g.grantee IN (?1, '" VML_EVERYONE "'))"
-#define SEEN "i.region = ?2 AND (i.owner = ?1 OR " SHARED ")" REGISTERED
+#define OWN  "i.region = ?2 AND i.owner = ?1" REGISTERED
+#define SEEN VML_SEEN(VML_GRANT_LAUNCH) REGISTERED
 
 /* value: ?3, NULL when `which` has none. */
 static int cursor_open(struct cursor *c, struct vml_db *db, const struct vml_where *where,
                        const char *which, const char *value, struct vml_error *err)
 {
-    const char *types = value ? "ttt" : "tt";
     char sql[1024];
     snprintf(sql, sizeof sql, "SELECT i.* FROM images i WHERE %s ORDER BY i.seq, i.id", which);
-    if (vml_db_query(db, &c->images, err, sql, types, where->owner, where->region, value) < 0)
-        return -1;
-    for (size_t i = 0; i < VML_PARTS; i++) {
-        const struct vml_part *part = &vml_image_parts[i];
-        snprintf(sql, sizeof sql,
-                 "SELECT p.* FROM images i JOIN %s p ON p.%s = i.id WHERE %s"
-                 " ORDER BY i.seq, i.id, %s",
-                 part->table, i == 0 ? "image" : "resource", which, part->order);
-        if (vml_db_query(db, &c->parts[i], err, sql, types, where->owner, where->region, value) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int cursor_start(struct cursor *c, struct vml_error *err)
-{
-    for (size_t i = 0; i < VML_PARTS && !c->started; i++) {
-        c->row[i] = vml_stmt_step(c->parts[i], err);
-        if (c->row[i] < 0)
-            return -1;
-    }
-    c->started = true;
-    return 0;
+    return vml_db_query(db, &c->images, err, sql, value ? "ttt" : "tt", where->owner, where->region,
+                        value) < 0 ||
+                   vml_side_open(&c->mappings, db, "images", "mappings", "image", "position", which,
+                                 where, value, err) < 0
+               ? -1
+               : vml_marks_open(&c->marks, db, "images", which, where, value, err);
 }
 
 /* 1: *a, which was empty, is the next image; 0: there are no more. */
@@ -74,19 +49,11 @@ static int cursor_next(struct cursor *c, struct vml_image *a, struct vml_error *
     int row = vml_stmt_step(c->images, err);
     if (row <= 0)
         return row;
-    if (vml_image_read(a, c->images, err) < 0 || cursor_start(c, err) < 0)
-        return -1;
-    for (size_t i = 0; i < VML_PARTS; i++) {
-        while (c->row[i] > 0 && strcmp(vml_stmt_text(c->parts[i], 0), a->id) == 0) {
-            if (vml_row_check(c->parts[i], 0, vml_image_parts[i].table, err) < 0 ||
-                vml_image_parts[i].read(a, c->parts[i], err) < 0)
-                return -1;
-            c->row[i] = vml_stmt_step(c->parts[i], err);
-        }
-        if (c->row[i] < 0)
-            return -1;
-    }
-    return 1;
+    return vml_image_read(a, c->images, err) < 0 ||
+                   vml_side_take(&c->mappings, a->id, vml_image_read_mapping, a, err) < 0 ||
+                   vml_marks_take(&c->marks, a->id, &a->marks, err) < 0
+               ? -1
+               : 1;
 }
 
 int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_image_fn *fn,
@@ -107,13 +74,13 @@ int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_im
 
 /* --- one ------------------------------------------------------------------------------------ */
 
-/* "ami-" and 17 hex digits, or 8 as they were before 2016. */
-static bool is_id(const char *text)
+bool vml_is_id(const char *text, const char *prefix)
 {
-    if (strncmp(text, "ami-", 4) != 0)
+    size_t len = strlen(prefix);
+    if (strncmp(text, prefix, len) != 0)
         return false;
-    size_t digits = strspn(text + 4, "0123456789abcdef");
-    return text[4 + digits] == '\0' && (digits == 17 || digits == 8);
+    size_t digits = strspn(text + len, "0123456789abcdef");
+    return text[len + digits] == '\0' && (digits == 17 || digits == 8);
 }
 
 /* Why there is no such image. */
@@ -132,7 +99,7 @@ static int missing(struct vml_db *db, const struct vml_where *where, const char 
     if (row > 0)
         return vml_fail(err, VML_ENOTFOUND, "InvalidAMIID.Unavailable",
                         "The image id '[%s]' is no longer available", vml_stmt_text(st, 0));
-    if (strncmp(id_or_name, "ami-", 4) == 0 && !is_id(id_or_name))
+    if (strncmp(id_or_name, "ami-", 4) == 0 && !vml_is_id(id_or_name, "ami-"))
         return vml_fail(err, VML_EREFUSED, "InvalidAMIID.Malformed",
                         "Invalid id: \"%.128s\" (expecting \"ami-...\")", id_or_name);
     return vml_fail(err, VML_ENOTFOUND, "InvalidAMIID.NotFound",
@@ -170,7 +137,8 @@ int vml_registry_get(struct vml_store *s, const struct vml_where *where, const c
     static const char *const by_name[] = { OWN " AND i.name = ?3", SEEN " AND i.name = ?3", NULL };
     struct vml_db *db = vml_store_db(s);
     *out = (struct vml_image){ 0 };
-    for (const char *const *which = is_id(id_or_name) ? by_id : by_name; *which; which++) {
+    for (const char *const *which = vml_is_id(id_or_name, "ami-") ? by_id : by_name; *which;
+         which++) {
         int found = find(db, where, *which, id_or_name, out, err);
         if (found != 0)
             return found < 0 ? -1 : 0;

@@ -1,10 +1,21 @@
-/* What import needs of the registry before there is an image. */
+/* What the files of the registry share, and import needs before there is an image. */
 #ifndef VMLIFT_AMI_REGISTRY_H
 #define VMLIFT_AMI_REGISTRY_H
 
 #include "vmlift/registry.h"
 
 #define VML_DEREGISTERED "deregistered"
+/* Of images or snapshots "i": what ?1 sees in region ?2, its own and what has such a grant for it.
+ */
+#define VML_SEEN(grant)                                \
+    "i.region = ?2 AND (i.owner = ?1 OR EXISTS"        \
+    " (SELECT 1 FROM grants g WHERE g.resource = i.id" \
+    " AND g.kind = '" grant "' AND g.grantee IN (?1, '" VML_EVERYONE "')))"
+
+/* The prefix ("ami-") and 17 hex digits, or 8 as they were before 2016. */
+bool vml_is_id(const char *text, const char *prefix);
+/* InvalidSnapshot.NotFound, InvalidSnapshotID.Malformed; -1. */
+int vml_snapshot_missing(const char *id, struct vml_error *err);
 
 /* InvalidAMIName.Duplicate when an image of a's owner and region has a's name. */
 int vml_registry_name_free(struct vml_db *db, const struct vml_image *a, struct vml_error *err);

@@ -112,17 +112,17 @@ int vml_rule_tag(const char *key, const char *value, struct vml_error *err)
 
 static int rule_tags(const struct vml_image *a, struct vml_error *err)
 {
-    if (a->n_tags > TAGS_MAX)
+    if (a->marks.n_tags > TAGS_MAX)
         return vml_fail(err, VML_EREFUSED, "TagLimitExceeded",
                         "The maximum number of tags for a resource is %d: there are %zu", TAGS_MAX,
-                        a->n_tags);
-    for (size_t i = 0; i < a->n_tags; i++) {
-        if (vml_rule_tag(a->tags[i].key, a->tags[i].value, err) < 0)
+                        a->marks.n_tags);
+    for (size_t i = 0; i < a->marks.n_tags; i++) {
+        if (vml_rule_tag(a->marks.tags[i].key, a->marks.tags[i].value, err) < 0)
             return -1;
         for (size_t k = 0; k < i; k++) {
-            if (strcmp(a->tags[k].key, a->tags[i].key) == 0)
+            if (strcmp(a->marks.tags[k].key, a->marks.tags[i].key) == 0)
                 return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                                "Duplicate tag key '%s' specified", a->tags[i].key);
+                                "Duplicate tag key '%s' specified", a->marks.tags[i].key);
         }
     }
     return 0;

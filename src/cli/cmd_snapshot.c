@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "local.h"
-#include "out.h"
+#include "marks.h"
 #include "snapshot.h"
 #include "table.h"
 #include "vmlift/codec.h"
@@ -11,20 +11,16 @@ struct snapshot {
     struct local local;
 };
 
-static const struct opt list_opts[] = {
+static const struct opt read_opts[] = {
     OPT_PASSPHRASE(snapshot),
     OPT_STORE(snapshot),
     OPT_WHERE(snapshot),
     { 0 },
 };
-static const struct opt show_opts[] = {
-    OPT_PASSPHRASE(snapshot),
-    OPT_STORE(snapshot),
-    { 0 },
-};
-static const struct opt opts[] = {
+static const struct opt delete_opts[] = {
     OPT_STORE(snapshot),
     OPT_SHARED_FS(snapshot),
+    OPT_WHERE(snapshot),
     { 0 },
 };
 
@@ -41,15 +37,16 @@ static const char *described(struct vml_store *store, struct vml_snapshot *s, st
 
 /* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB, and
  * what "vmlift hash --tree" says of the same disk: that of an encrypted one is not known. */
-static json_t *snapshot_json(const struct vml_snapshot *s, const char *description)
+static json_t *snapshot_json(const struct vml_registry_snapshot *r, const char *description)
 {
+    const struct vml_snapshot *s = &r->is;
     char when[32], root[65];
-    json_t *v = json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:b}", "SnapshotId", s->id,
+    json_t *v = json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:b, s:o}", "SnapshotId", s->id,
                           "OwnerId", s->owner, "Description", json_text(description), "State",
                           "completed", "StartTime", out_ec2_time(when, s->created), "VolumeSize",
                           (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes",
                           (json_int_t)s->size, "FullSnapshotSizeInBytes", (json_int_t)s->data_size,
-                          "Encrypted", s->key[0] != '\0');
+                          "Encrypted", s->key[0] != '\0', "Tags", marks_tags(&r->marks));
 
     vml_hex(root, s->root, sizeof s->root);
     if (s->key[0] != '\0')
@@ -62,7 +59,6 @@ static json_t *snapshot_json(const struct vml_snapshot *s, const char *descripti
 /* --- list ----------------------------------------------------------------------------------- */
 
 struct list {
-    const struct vml_where *where;
     struct vml_store *store;
     struct table table;
     json_t *snapshots;
@@ -74,15 +70,14 @@ static void list_clear(struct list *l)
     json_decref(l->snapshots);
 }
 
-static int list_one(void *arg, const struct vml_snapshot *s, struct vml_error *err)
+static int list_one(void *arg, const struct vml_registry_snapshot *r, struct vml_error *err)
 {
+    const struct vml_snapshot *s = &r->is;
     struct list *l = arg;
     char size[32], data[32], when[32];
-
-    if (strcmp(s->owner, l->where->owner) != 0 || strcmp(s->region, l->where->region) != 0)
-        return 0;
     VML_AUTO(vml_snapshot_clear) struct vml_snapshot own = { 0 };
     const char *text = s->description;
+
     if (s->key[0] != '\0') {
         if (vml_snapshot_get(l->store, s->id, &own, err) < 0)
             return -1;
@@ -90,31 +85,36 @@ static int list_one(void *arg, const struct vml_snapshot *s, struct vml_error *e
         if (text == NULL)
             return -1;
     }
-    json_array_append_new(l->snapshots, snapshot_json(s, text));
-    return table_add(&l->table, err, s->id, vml_size_format(size, s->size),
+    json_array_append_new(l->snapshots, snapshot_json(r, text));
+    return table_add(&l->table, err, s->id, s->owner, vml_size_format(size, s->size),
                      vml_size_format(data, s->data_size), out_time(when, s->created), text, NULL);
 }
 
-static const struct opt_verb list_verb = {
-    "snapshot list", "", 0, 0, "Lists the account's snapshots in the region, the oldest first.",
-    list_opts
-};
+static const struct opt_verb list_verb = { "snapshot list",
+                                           "",
+                                           0,
+                                           0,
+                                           "Lists the snapshots in the region that the account "
+                                           "owns or that are shared with it, the oldest "
+                                           "first.",
+                                           read_opts };
 
 static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     struct snapshot how = { .local.quiet = true };
-    struct vml_where where = { 0 };
-    VML_AUTO(list_clear) struct list list = { .where = &where, .snapshots = json_array() };
+    struct vml_where where;
+    VML_AUTO(list_clear) struct list list = { .snapshots = json_array() };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     int rc = opt_parse(cli, &list_verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     if (local_open(&how.local, LOCAL_LIST, &where, &s, err) < 0 ||
-        table_add(&list.table, err, "ID", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) < 0)
+        table_add(&list.table, err, "ID", "OWNER", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) <
+            0)
         return -1;
     list.store = s;
-    if (s != NULL && vml_snapshot_each(s, list_one, &list, err) < 0)
+    if (s != NULL && vml_registry_snapshot_each(s, &where, list_one, &list, err) < 0)
         return -1;
     if (cli->json)
         return out_json(json_pack("{s:O}", "Snapshots", list.snapshots), err);
@@ -124,8 +124,9 @@ static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_erro
 
 /* --- show ----------------------------------------------------------------------------------- */
 
-static void show_text(const struct vml_snapshot *s, const char *description)
+static void show_text(const struct vml_registry_snapshot *r, const char *description)
 {
+    const struct vml_snapshot *s = &r->is;
     char buf[32], root[65];
 
     vml_hex(root, s->root, sizeof s->root);
@@ -143,37 +144,66 @@ static void show_text(const struct vml_snapshot *s, const char *description)
         out_line(stdout, "%-14s %s", "key:", s->key);
     else
         out_line(stdout, "%-14s %s", "root:", root);
+    marks_show(&r->marks);
+}
+
+/* Whom a snapshot is shared with and what was done to it is its owner's to know. */
+static int add_for_owner(json_t *v, const struct vml_registry_snapshot *r, struct vml_store *s,
+                         struct vml_error *err)
+{
+    json_t *history = marks_history(s, r->is.id, err);
+
+    json_object_set_new(v, "CreateVolumePermissions",
+                        marks_grants(&r->marks, VML_GRANT_CREATE_VOLUME));
+    if (history == NULL)
+        return -1;
+    json_object_set_new(v, "History", history);
+    return 0;
+}
+
+static int show_one(struct vml_store *s, const struct vml_where *where, const char *id,
+                    json_t *snapshots, struct vml_error *err)
+{
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot r = { 0 };
+
+    if (vml_registry_snapshot_get(s, where, id, &r, err) < 0)
+        return -1;
+    const char *description = described(s, &r.is, err);
+    bool own = strcmp(r.is.owner, where->owner) == 0;
+    if (description == NULL)
+        return -1;
+    if (snapshots != NULL) {
+        json_t *v = snapshot_json(&r, description);
+        json_array_append_new(snapshots, v);
+        return own ? add_for_owner(v, &r, s, err) : 0;
+    }
+    show_text(&r, description);
+    if (own)
+        marks_show_grants(&r.marks, VML_GRANT_CREATE_VOLUME, "shared with:");
+    return 0;
 }
 
 static const struct opt_verb show_verb = {
-    "snapshot show", "SNAPSHOT...", 1, -1, "Tells all that is recorded of each snapshot.", show_opts
+    "snapshot show", "SNAPSHOT...", 1, -1, "Tells all that is recorded of each snapshot.", read_opts
 };
 
 static int snapshot_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     struct snapshot how = { .local.quiet = true };
+    struct vml_where where;
     VML_AUTO(json_freep) json_t *snapshots = json_array();
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     int rc = opt_parse(cli, &show_verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_store(&how.local, LOCAL_READ, &s, err) < 0)
+    if (local_open(&how.local, LOCAL_READ, &where, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
-        VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { 0 };
-        if (vml_snapshot_get(s, cli->words[i], &snap, err) < 0)
-            return -1;
-        const char *description = described(s, &snap, err);
-        if (description == NULL)
-            return -1;
-        if (cli->json) {
-            json_array_append_new(snapshots, snapshot_json(&snap, description));
-            continue;
-        }
-        if (i > 0)
+        if (i > 0 && !cli->json)
             out_line(stdout, "%s", "");
-        show_text(&snap, description);
+        if (show_one(s, &where, cli->words[i], cli->json ? snapshots : NULL, err) < 0)
+            return -1;
     }
     return cli->json ? out_json(json_pack("{s:O}", "Snapshots", snapshots), err) : 0;
 }
@@ -185,23 +215,25 @@ static const struct opt_verb delete_verb = {
     "SNAPSHOT...",
     1,
     -1,
-    "Deletes each snapshot, unless an AMI uses it. \"vmlift store gc\" frees the space.",
-    opts
+    "Deletes each of the account's snapshots, unless an AMI uses it. \"vmlift store gc\" frees the "
+    "space.",
+    delete_opts
 };
 
 static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     struct snapshot how = { 0 };
+    struct vml_where where;
     VML_AUTO(json_freep) json_t *ids = json_array();
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     int rc = opt_parse(cli, &delete_verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (local_store(&how.local, LOCAL_WRITE, &s, err) < 0)
+    if (local_open(&how.local, LOCAL_WRITE, &where, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
-        if (vml_snapshot_delete(s, cli->words[i], err) < 0)
+        if (vml_registry_snapshot_delete(s, &where, cli->words[i], err) < 0)
             return -1;
         json_array_append_new(ids, json_text(cli->words[i]));
     }
@@ -211,7 +243,7 @@ static int snapshot_delete(struct cli *cli, int argc, char **argv, struct vml_er
 /* --- the group ------------------------------------------------------------------------------ */
 
 static const struct verb verbs[] = {
-    { "list", snapshot_list, "list the account's snapshots in the region" },
+    { "list", snapshot_list, "list the snapshots that the account sees in the region" },
     { "show", snapshot_show, "tell all about some snapshots" },
     { "copy", snapshot_copy, "make a snapshot of the same content, also in another region" },
     { "diff", snapshot_diff, "tell where two snapshots differ" },

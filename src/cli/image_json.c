@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "image.h"
+#include "marks.h"
 
 const char *image_key(struct vml_store *s, const struct vml_mapping *m, char key[37])
 {
@@ -27,21 +28,18 @@ static json_t *mapping_json(const struct vml_mapping *m, struct vml_store *s)
 
 json_t *image_json(const struct vml_image *a, struct vml_store *s)
 {
-    json_t *mappings = json_array(), *tags = json_array();
+    json_t *mappings = json_array();
     char when[32];
 
     for (size_t i = 0; i < a->n_mappings; i++)
         json_array_append_new(mappings, mapping_json(&a->mappings[i], s));
-    for (size_t i = 0; i < a->n_tags; i++)
-        json_array_append_new(tags, json_pack("{s:o, s:o}", "Key", json_text(a->tags[i].key),
-                                              "Value", json_text(a->tags[i].value)));
     json_t *v = json_pack(
         "{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "ImageId", a->id,
         "Name", json_text(a->name), "Description", json_text(a->description), "State", a->state,
         "OwnerId", a->owner, "CreationDate", out_ec2_time(when, a->created), "Architecture",
         a->architecture, "VirtualizationType", a->virtualization, "RootDeviceType", "ebs",
-        "RootDeviceName", a->root_device, "BlockDeviceMappings", mappings, "Tags", tags, "Source",
-        json_text(a->source != NULL ? a->source : ""));
+        "RootDeviceName", a->root_device, "BlockDeviceMappings", mappings, "Tags",
+        marks_tags(&a->marks), "Source", json_text(a->source != NULL ? a->source : ""));
     /* Members that EC2 leaves out, too, when there is nothing to say. */
     if (a->boot_mode[0] != '\0')
         json_object_set_new(v, "BootMode", json_string(a->boot_mode));

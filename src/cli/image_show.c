@@ -1,6 +1,7 @@
 #include <inttypes.h>
 
 #include "image.h"
+#include "marks.h"
 
 struct image {
     struct local local;
@@ -38,8 +39,7 @@ static void show_text(const struct vml_image *a, struct vml_store *s)
                  m->encrypted ? image_key(s, m, key) : "",
                  m->delete_on_termination ? "" : " kept on termination");
     }
-    for (size_t i = 0; i < a->n_tags; i++)
-        out_line(stdout, "%-14s %s=%s", "tag:", a->tags[i].key, a->tags[i].value);
+    marks_show(&a->marks);
 }
 
 static const struct opt_verb show_verb = {

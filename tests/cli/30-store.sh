@@ -131,7 +131,7 @@ run "$VMLIFT" store gc
 "$VMLIFT" snapshot list >snapshots
 grep -q "$snap" snapshots || fail "deregister took the snapshot along"
 run "$VMLIFT" snapshot delete "$snap"
-expect 6 snapshot/not-found "$VMLIFT" snapshot delete "$snap"
+expect 6 InvalidSnapshot.NotFound "$VMLIFT" snapshot delete "$snap"
 run "$VMLIFT" store gc
 [ $((before - $(pack_bytes))) -gt $((1 << 20)) ] || fail "gc freed $((before - $(pack_bytes)))"
 [ "$(stat_of blocks)" -eq "$blocks" ] || fail "$(stat_of blocks) blocks are left"

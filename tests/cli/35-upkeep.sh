@@ -142,9 +142,9 @@ expect 5 snapshot/keys "$VMLIFT" snapshot diff "${snapshot[a.raw]}" "$(encrypted
 
 echo "--- copies of snapshots"
 VMLIFT_STORE=$tmp/copies
-# field ID NAME
+# field ID NAME [OPTION...]
 field() {
-    "$VMLIFT" snapshot show "$1" --json | jq -r ".Snapshots[0].$2"
+    "$VMLIFT" snapshot show "$1" --json "${@:3}" | jq -r ".Snapshots[0].$2"
 }
 # is_disk ID FILE [OPTION...]
 is_disk() {
@@ -164,7 +164,7 @@ expect 2 usage/key "$VMLIFT" snapshot copy "$from" --key 0
 far_copy=$("$VMLIFT" snapshot copy "$from" --source-region us-east-1 --region eu-west-1 --description far --json |
     jq -r .SnapshotId)
 [ $(($(pack_bytes) - before)) -lt 4096 ] || fail "copies took $(($(pack_bytes) - before)) bytes"
-[ "$(field "$near_copy" Description) $(field "$far_copy" Description)" = "$text far" ] || fail "descriptions"
+[ "$(field "$near_copy" Description) $(field "$far_copy" Description --region eu-west-1)" = "$text far" ] || fail "descriptions"
 [ "$(field "$near_copy" Root)" = "$(field "$from" Root)" ] || fail "root"
 [ "$("$VMLIFT" snapshot list --region eu-west-1 --json | jq -r '.Snapshots[].SnapshotId')" = "$far_copy" ] ||
     fail "it is not where it was copied to"
@@ -186,7 +186,7 @@ expect 6 key/missing "$VMLIFT" snapshot copy "$sealed" --source-region us-east-1
 [ "$(pack_bytes)" -eq "$before" ] || fail "a refused copy left something"
 there=$("$VMLIFT" key create --region eu-west-1)
 far=$("$VMLIFT" snapshot copy "$sealed" --source-region us-east-1 --region eu-west-1 --encrypt --key "$there")
-[ "$(field "$far" KmsKeyId)" = "$there" ] || fail "not encrypted with $there"
+[ "$(field "$far" KmsKeyId --region eu-west-1)" = "$there" ] || fail "not encrypted with $there"
 [ $(($(pack_bytes) - before)) -gt $((24 << 19)) ] || fail "not encrypted anew"
 closed=$("$VMLIFT" snapshot copy "$far_copy" --region eu-west-1 --encrypt 2>notes.txt)
 grep -qF '[key/made]' notes.txt || fail "the default key is not told"

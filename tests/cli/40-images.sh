@@ -226,7 +226,7 @@ is 1 "$(cat race? | grep -c '^ami-')"
 is 5 "$(grep -c '\[InvalidAMIName.Duplicate\]' losers)"
 is "$(cat race?)" "$(show race .ImageId)"
 run "$VMLIFT" snapshot delete "$snap"
-expect 6 snapshot/not-found "$VMLIFT" snapshot show "$snap"
+expect 6 InvalidSnapshot.NotFound "$VMLIFT" snapshot show "$snap"
 run "$VMLIFT" store gc
 run "$VMLIFT" store verify
 run "$VMLIFT" export "$again" last.raw

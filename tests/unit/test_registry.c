@@ -81,8 +81,8 @@ static void fill(struct vml_image *a, const char *name)
                                            .size_gib = 8,
                                            .volume_type = "gp3",
                                            .delete_on_termination = true };
-    CHECK_OK(vml_image_tag(a, "Name", "web", &err), &err);
-    CHECK_OK(vml_image_tag(a, "empty", "", &err), &err);
+    CHECK_OK(vml_marks_tag(&a->marks, "Name", "web", &err), &err);
+    CHECK_OK(vml_marks_tag(&a->marks, "empty", "", &err), &err);
 }
 
 static int add_image(void *a, struct vml_db *db, struct vml_error *e)
@@ -148,11 +148,11 @@ static void test_round_trip(struct vml_store *s)
         CHECK_INT(got->encrypted, want->encrypted);
     }
     CHECK(vml_image_root(&by_id) == &by_id.mappings[0]);
-    CHECK_INT(by_id.n_tags, 2);
-    CHECK_STR(by_id.tags[0].key, "Name");
-    CHECK_STR(by_id.tags[0].value, "web");
-    CHECK_STR(by_id.tags[1].key, "empty");
-    CHECK_STR(by_id.tags[1].value, "");
+    CHECK_INT(by_id.marks.n_tags, 2);
+    CHECK_STR(by_id.marks.tags[0].key, "Name");
+    CHECK_STR(by_id.marks.tags[0].value, "web");
+    CHECK_STR(by_id.marks.tags[1].key, "empty");
+    CHECK_STR(by_id.marks.tags[1].value, "");
 }
 
 static void test_missing(struct vml_store *s)
@@ -263,8 +263,8 @@ static int on_image(void *arg, const struct vml_image *a, struct vml_error *e)
     CHECK_INT(a->n_mappings, 3);
     CHECK_STR(a->mappings[0].device, "/dev/xvda");
     CHECK_STR(a->mappings[1].device, "/dev/sdf");
-    CHECK_INT(a->n_tags, 2);
-    CHECK_STR(a->tags[0].key, "Name");
+    CHECK_INT(a->marks.n_tags, 2);
+    CHECK_STR(a->marks.tags[0].key, "Name");
     strcpy(l->last, a->name);
     return ++l->n == l->stop_at ? vml_fail(e, VML_EIO, "test/stop", "enough") : 0;
 }

@@ -337,17 +337,17 @@ static void test_tags_of_a_record(void)
     good_record(&r);
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof key, "key%d", i);
-        CHECK_OK(vml_image_tag(&a, key, "", &err), &err);
+        CHECK_OK(vml_marks_tag(&a.marks, key, "", &err), &err);
     }
-    r.a.tags = a.tags;
-    r.a.n_tags = a.n_tags;
+    r.a.marks.tags = a.marks.tags;
+    r.a.marks.n_tags = a.marks.n_tags;
     CHECK_OK(vml_rule_record(&r.a, &err), &err);
-    CHECK_OK(vml_image_tag(&a, "one more", "", &err), &err);
-    r.a.tags = a.tags;
-    r.a.n_tags = a.n_tags;
+    CHECK_OK(vml_marks_tag(&a.marks, "one more", "", &err), &err);
+    r.a.marks.tags = a.marks.tags;
+    r.a.marks.n_tags = a.marks.n_tags;
     CHECK_FAILS(vml_rule_record(&r.a, &err), &err, "TagLimitExceeded");
-    strcpy(a.tags[7].key, "key6");
-    r.a.n_tags = 50;
+    strcpy(a.marks.tags[7].key, "key6");
+    r.a.marks.n_tags = 50;
     CHECK_FAILS(vml_rule_record(&r.a, &err), &err, "InvalidParameterValue");
     CHECK_STR(err.text, "Duplicate tag key 'key6' specified");
 }
