@@ -1,6 +1,7 @@
 /* Sparse, deduplicated snapshots in a folder.  To the copy they are one more reader and writer.
  *
- *     STORE/format          "vmlift store 1\n" and the store's UUID
+ *     STORE/format          "vmlift store 1\n" and the store's UUID; flock: shared by who opens the
+ *                           catalog, exclusive while a rebuild puts another in its place
  *     STORE/lock            flock: shared by writers, exclusive for gc; nothing in it
  *     STORE/queue           flock: held while one waits for `lock`, so that a gc gets its turn
  *     STORE/reserve         room that a full disk gets

@@ -28,6 +28,10 @@ struct vml_value {
 /* Opens, or with create makes, the file and brings the schema to this version (schema.c). Foreign
  * or newer: VML_EUNSUPPORTED catalog/version. */
 int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err);
+/* Opens a catalog of any version that another file is to replace: all its log held is in the file
+ * itself and durable, and the log is empty, until somebody writes.  While *out is open nobody else
+ * who closes it removes its log.  Waits for those who read it: catalog/busy. */
+int vml_db_settle(struct vml_db **out, const char *path, struct vml_error *err);
 /* A catalog without rows, in memory: what the schema should look like. */
 int vml_db_open_empty(struct vml_db **out, struct vml_error *err);
 void vml_db_free(struct vml_db *db);

@@ -292,14 +292,12 @@ int vml_db_open_empty(struct vml_db **out, struct vml_error *err)
     return 0;
 }
 
-int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err)
+/* The file, of which nothing has been read yet. */
+static int open_file(struct vml_db *db, const char *path, bool create, struct vml_error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-    VML_AUTO(vml_db_freep) struct vml_db *db = new_db(err);
     VML_AUTO(vml_freep) char *plain = NULL;
 
-    if (db == NULL)
-        return -1;
     /* "./": a name may begin with "file:" or be ":memory:", which mean more to SQLite */
     if (asprintf(&plain, "%s%s", path[0] == '/' ? "" : "./", path) < 0) {
         plain = NULL;
@@ -313,11 +311,43 @@ int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_e
                                : vml_fail_errno(err, "%s", path);
     if (sqlite3_open_v2(plain, &db->sqlite, flags, NULL) != SQLITE_OK)
         return db->sqlite != NULL ? db_fail(db, err) : vml_fail_nomem(err);
+    return 0;
+}
+
+int vml_db_open(struct vml_db **out, const char *path, bool create, struct vml_error *err)
+{
+    VML_AUTO(vml_db_freep) struct vml_db *db = new_db(err);
+
+    if (db == NULL || open_file(db, path, create, err) < 0)
+        return -1;
     if (prepare(db, create, err) < 0) {
         if (err->code != VML_EINTERRUPTED)
             vml_error_prefix(err, "%s", path);
         return -1;
     }
+    *out = db;
+    db = NULL;
+    return 0;
+}
+
+/* A first read opens the log, or rolls back what a journal holds; only then is there something to
+ * check for the checkpoint. */
+int vml_db_settle(struct vml_db **out, const char *path, struct vml_error *err)
+{
+    VML_AUTO(vml_db_freep) struct vml_db *db = new_db(err);
+    int64_t tables, held;
+
+    if (db == NULL || open_file(db, path, false, err) < 0)
+        return -1;
+    configure(db);
+    if (read_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0 ||
+        read_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &held, err) < 0)
+        return -1;
+    if (held != 0)
+        return vml_interrupted() ? vml_fail_interrupted(err)
+                                 : vml_fail(err, VML_EIO, "catalog/busy",
+                                            "catalog: another process has been reading it for %u s",
+                                            db->wait_ms / 1000);
     *out = db;
     db = NULL;
     return 0;

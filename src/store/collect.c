@@ -408,6 +408,8 @@ int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml
         vml_db_open(&db, s->catalog, false, err) < 0)
         return -1;
     c.db = db;
+    if (vml_catalog_sweep(s, &c.freed, err) < 0)
+        return -1;
     /* Always: what the disk has left when the WAL grows is not known now. */
     (void)vml_reserve_spend(s);
     rc = collect(&c, err);

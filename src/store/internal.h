@@ -42,6 +42,21 @@ char *vml_in_folder(const char *dir, const char *name, struct vml_error *err); /
 /* That path was made in its folder becomes durable. */
 int vml_sync_above(const char *path, struct vml_error *err);
 
+/* --- catalog_swap.c ------------------------------------------------------------------------- */
+
+#define VML_CATALOG     "catalog.db"
+#define VML_CATALOG_NEW VML_CATALOG ".new" /* one that a rebuild is making */
+
+/* While it is held shared no other catalog takes the place of the one that is being opened. */
+int vml_lock_opening(const struct vml_store *s, bool exclusive, int *fd, struct vml_error *err);
+/* VML_CATALOG_NEW, which nobody has open, becomes the catalog at one stroke; under the store's
+ * exclusive lock.  The old one gets the name `kept` ("": there was none).  catalog/busy: somebody
+ * has been reading the old one for too long. */
+int vml_catalog_swap(const struct vml_store *s, char kept[64], struct vml_error *err);
+/* What a rebuild that was cut short has left is removed; under the store's exclusive lock.  *bytes
+ * grows by what that frees. */
+int vml_catalog_sweep(const struct vml_store *s, uint64_t *bytes, struct vml_error *err);
+
 /* --- reserve.c ------------------------------------------------------------------------------ */
 
 /* What the store takes beforehand, to be given up where the disk is full. */

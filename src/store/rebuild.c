@@ -3,16 +3,14 @@
  *     scan      each frame of each pack, on all cores: a good one gets its row, and a record is
  * noted records   of each object the newest one whose commit came to its end becomes rows again
  *     walk      what suffers from what was damaged or is missing
- *     swap      the old catalog is put aside and kept, the new one takes its name
+ *     swap      the new catalog takes the name of the old one, which is kept (catalog_swap.c)
  *
  * Nothing of the old catalog is believed.  A pack whose index is damaged is read frame by frame.  A
  * commit that was killed between its pack and its SQL transaction, and after which there was none,
  * is found whole in the packs, and counts. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/internal.h"
 
@@ -318,74 +316,20 @@ static int fill(struct rebuild *r, struct vml_error *err)
     return count_rows(r, err) < 0 ? -1 : vml_db_exec(r->db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
 }
 
-/* --- the swap ------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------ */
 
-static const char *const parts[] = { "", "-wal", "-shm", "-journal" }; /* of a database */
-#define PARTS (sizeof parts / sizeof parts[0])
-
-static void remove_database(int dir, const char *name)
+static int rebuild(struct rebuild *r, struct vml_error *err)
 {
-    char path[64];
-
-    for (size_t i = 0; i < PARTS; i++) {
-        snprintf(path, sizeof path, "%s%s", name, parts[i]);
-        (void)unlinkat(dir, path, 0);
-    }
-}
-
-/* With its log, which the new one must not get; the log may hold commits that it alone has. */
-static int put_aside(int dir, char kept[64], struct vml_error *err)
-{
-    char from[64], to[64];
-    bool any = false;
-    unsigned n = 1;
-
-    do
-        snprintf(kept, 64, "catalog.db.damaged-%u", n);
-    while (n++ < 10000 && faccessat(dir, kept, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
-    for (size_t i = 0; i < PARTS; i++) {
-        snprintf(from, sizeof from, "catalog.db%s", parts[i]);
-        snprintf(to, sizeof to, "%.40s%s", kept, parts[i]);
-        if (faccessat(dir, from, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-            continue;
-        if (renameat(dir, from, dir, to) < 0)
-            return vml_fail_errno(err, "%s", from);
-        any = any || i == 0;
-    }
-    if (!any)
-        kept[0] = '\0';
-    return fsync(dir) < 0 ? vml_fail_errno(err, "sync of the folder") : 0;
-}
-
-/* Cut short in between there is no catalog, and rebuild is what opening asks for. */
-static int swap(int dir, struct vml_rebuilt *out, struct vml_error *err)
-{
-    if (put_aside(dir, out->kept, err) < 0)
-        return -1;
-    if (renameat(dir, "catalog.db.new", dir, "catalog.db") < 0)
-        return vml_fail_errno(err, "catalog.db.new");
-    return fsync(dir) < 0 ? vml_fail_errno(err, "sync of the folder") : 0;
-}
-
-static int rebuild(struct rebuild *r, int dir, struct vml_error *err)
-{
-    VML_AUTO(vml_freep) char *path = vml_in_folder(r->store->dir, "catalog.db.new", err);
+    VML_AUTO(vml_freep) char *path = vml_in_folder(r->store->dir, VML_CATALOG_NEW, err);
     VML_AUTO(vml_db_freep) struct vml_db *db = NULL;
     int rc;
 
-    if (path == NULL)
-        return -1;
-    remove_database(dir, "catalog.db.new");
-    if (vml_db_open(&db, path, true, err) < 0)
+    if (path == NULL || vml_db_open(&db, path, true, err) < 0)
         return -1;
     r->db = r->damage.db = db;
     rc = fill(r, err);
     vml_db_freep(&db);
-    if (rc == 0)
-        rc = swap(dir, r->out, err);
-    if (rc < 0)
-        remove_database(dir, "catalog.db.new");
-    return rc;
+    return rc < 0 ? -1 : vml_catalog_swap(r->store, r->out->kept, err);
 }
 
 int vml_store_rebuild(const char *dir, unsigned flags, vml_fault_fn *fn, void *arg,
@@ -394,19 +338,20 @@ int vml_store_rebuild(const char *dir, unsigned flags, vml_fault_fn *fn, void *a
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(vml_close_fdp) int lock = -1;
-    VML_AUTO(vml_close_fdp) int fd = -1;
     struct rebuild r = { .out = out, .progress = progress };
+    struct vml_error ignored;
+    uint64_t swept = 0;
     int rc;
 
     *out = (struct vml_rebuilt){ 0 };
-    if (vml_store_open_packs(&s, dir, flags, &lock, err) < 0)
+    if (vml_store_open_packs(&s, dir, flags, &lock, err) < 0 ||
+        vml_catalog_sweep(s, &swept, err) < 0)
         return -1;
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return vml_fail_errno(err, "%s", dir);
     r.store = s;
     r.damage = (struct vml_damage){ .store = s, .fn = fn, .arg = arg };
-    rc = rebuild(&r, fd, err);
+    rc = rebuild(&r, err);
+    if (rc < 0)
+        (void)vml_catalog_sweep(s, &swept, &ignored);
     free(r.packs);
     free(r.good);
     out->faults = r.damage.faults;

@@ -231,7 +231,7 @@ static bool holds_packs(const char *dir)
 static int check_empty(const char *dir, bool *empty, struct vml_error *err)
 {
     static const char *const ours[] = {
-        ".",     "..",      "lock",           "queue",          "catalog.db",
+        ".",     "..",      "lock",           "queue",          VML_CATALOG,
         "packs", "reserve", "catalog.db-wal", "catalog.db-shm", "catalog.db-journal"
     };
     DIR *d = opendir(dir);
@@ -314,21 +314,31 @@ static int find_or_make(struct vml_store *s, bool create, struct vml_error *err)
 
 static int open_catalog(struct vml_store *s, struct vml_error *err)
 {
-    if (vml_db_open(&s->db, s->catalog, false, err) == 0)
-        return 0;
-    s->spent = strcmp(err->slug, "io/full") == 0 && vml_reserve_spend(s);
-    return s->spent ? vml_db_open(&s->db, s->catalog, false, err) : -1;
+    VML_AUTO(vml_close_fdp) int opening = -1;
+    struct stat st;
+
+    if (vml_lock_opening(s, false, &opening, err) < 0)
+        return -1;
+    if (vml_db_open(&s->db, s->catalog, false, err) < 0) {
+        s->spent = strcmp(err->slug, "io/full") == 0 && vml_reserve_spend(s);
+        if (!s->spent || vml_db_open(&s->db, s->catalog, false, err) < 0)
+            return -1;
+    }
+    if (stat(s->catalog, &st) < 0)
+        return vml_fail_errno(err, "%s", s->catalog);
+    s->catalog_dev = st.st_dev;
+    s->catalog_ino = st.st_ino;
+    return 0;
 }
 
 static int open_store(struct vml_store *s, const char *dir, unsigned flags, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *packs = vml_in_folder(dir, "packs", err);
-    struct stat st;
 
     s->pack_target = VML_PACK_TARGET;
     vml_keyring_init(&s->keys);
     s->dir = strdup(dir);
-    s->catalog = vml_in_folder(dir, "catalog.db", err);
+    s->catalog = vml_in_folder(dir, VML_CATALOG, err);
     if (packs == NULL || s->dir == NULL || s->catalog == NULL)
         return vml_fail_nomem(err);
     s->shared_fs = vml_shared_fs(dir);
@@ -340,13 +350,7 @@ static int open_store(struct vml_store *s, const char *dir, unsigned flags, stru
             vml_error_prefix(err, "%s", dir);
         return -1;
     }
-    if (open_catalog(s, err) < 0)
-        return -1;
-    if (stat(s->catalog, &st) < 0)
-        return vml_fail_errno(err, "%s", s->catalog);
-    s->catalog_dev = st.st_dev;
-    s->catalog_ino = st.st_ino;
-    return vml_objects_open(&s->packs, packs, err);
+    return open_catalog(s, err) < 0 ? -1 : vml_objects_open(&s->packs, packs, err);
 }
 
 int vml_store_open(struct vml_store **out, const char *dir, unsigned flags, struct vml_error *err)
@@ -393,7 +397,7 @@ int vml_store_open_packs(struct vml_store **out, const char *dir, unsigned flags
         return vml_fail_nomem(err);
     vml_keyring_init(&s->keys);
     s->dir = strdup(dir);
-    s->catalog = vml_in_folder(dir, "catalog.db", err);
+    s->catalog = vml_in_folder(dir, VML_CATALOG, err);
     if (packs == NULL || s->dir == NULL || s->catalog == NULL)
         return vml_fail_nomem(err);
     if (access(packs, F_OK) < 0)

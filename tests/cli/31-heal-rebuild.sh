@@ -73,6 +73,40 @@ rebuilt
 run "$VMLIFT" store gc
 rebuilt
 
+echo "--- what a rebuild that was killed left behind goes with the next gc or rebuild"
+leave() {
+    cp old/catalog.db "$VMLIFT_STORE/catalog.db.new"
+    : >"$VMLIFT_STORE/catalog.db.new-wal"
+    ln "$VMLIFT_STORE/catalog.db" "$VMLIFT_STORE/catalog.db.damaged-99"
+}
+kept=$(find "$VMLIFT_STORE" -name 'catalog.db.damaged-*' | wc -l)
+leave
+run "$VMLIFT" store gc
+find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' | grep . && fail "gc leaves it"
+[ "$(find "$VMLIFT_STORE" -name 'catalog.db.damaged-*' | wc -l)" -eq "$kept" ] || fail "gc takes a kept catalog"
+leave
+rebuilt
+find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' | grep . && fail "rebuild leaves it"
+
+echo "--- what only the log of the old catalog held is in the kept one"
+python3 - "$VMLIFT_STORE/catalog.db" <<'END'
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("PRAGMA user_version = 77")
+db.commit()
+assert os.path.getsize(sys.argv[1] + "-wal") > 0
+os._exit(0)
+END
+[ -s "$VMLIFT_STORE/catalog.db-wal" ] || fail "there is no log"
+expect 4 catalog/version "$VMLIFT" image list
+"$VMLIFT" store rebuild --json >kept.json
+kept=$(sed -n 's|.*"kept": "\(.*\)".*|\1|p' kept.json)
+[ ! -e "$VMLIFT_STORE/$kept-wal" ] || fail "the kept catalog has a log"
+[ "$(od -An -j 60 -N 4 -t u1 "$VMLIFT_STORE/$kept" | tr -d ' ')" = 00077 ] || fail "$kept lacks the last commit"
+run "$VMLIFT" store rebuild
+all >after.json
+cmp before.json after.json || fail "not as it was"
+
 echo "--- the file that says that it is a store"
 printf x | dd of="$VMLIFT_STORE/format" bs=1 seek=20 conv=notrunc status=none
 expect 3 store/format "$VMLIFT" image list

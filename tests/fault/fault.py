@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 VMLIFT = os.path.realpath(os.environ["VMLIFT"])
 SHIM = os.path.realpath(os.environ["FAULT_SHIM"])
 LONG = "--long" in sys.argv[1:]
+ONLY = [word for word in sys.argv[1:] if not word.startswith("-")]
 WORKERS = max(2, os.cpu_count() or 2)
 BLOCK = 512 << 10
 SKIP = 77
@@ -250,7 +251,10 @@ def files_of(folder):
     )
 
 
-_OURS = re.compile(r"format|lock|queue|reserve|catalog\.db(\.new|\.damaged-\d+)?(-wal|-shm|-journal)?|keys/.+|packs/[0-9a-f]{2}/[0-9a-f]{32}\.pack")
+_OURS = re.compile(
+    r"format|lock|queue|reserve|catalog\.db(\.damaged-\d+)?(-wal|-shm|-journal)?"
+    r"|keys/[-0-9a-f]{36}\.key|packs/[0-9a-f]{2}/[0-9a-f]{32}\.pack"
+)
 
 
 def check_files(store):
@@ -258,6 +262,8 @@ def check_files(store):
     for name in files_of(store):
         if not _OURS.fullmatch(name):
             raise Failure(f"I2: left behind in the store: {name}")
+    if os.stat(os.path.join(store, "catalog.db")).st_nlink > 1:
+        raise Failure("I2: the catalog has two names")
 
 
 def pack_bytes(store):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Processes at once, and processes killed.
 
-    gc       runs again and again beside four importers, which delete what is theirs and are killed at
-             random, and readers, who export what others committed
+    gc       runs again and again, and now and then a rebuild, beside four importers, which delete what is
+             theirs and are killed at random, and readers, who export what others committed
     large    an import of 384 MiB, killed at a random time: no trace but space that gc frees"""
 
 import json
@@ -18,11 +18,12 @@ import time
 
 from fault import (
     LONG, VMLIFT, Failure, Sources, Tally, check_export, check_files, check_next, check_space, check_verify, listed,
-    make_disk, must, pack_bytes, root,
+    make_disk, must, pack_bytes, root, run,
 )  # fmt: skip
 
 GC_RUNS = 200 if LONG else 12
 KILLS = 1000 if LONG else 12
+REPLACED = "[store/replaced]"  # what is said to who waited for a rebuild
 LARGE = 384 << 20  # more than a pack: one is sealed on the way
 IMPORTERS, READERS = 4, 2
 
@@ -57,16 +58,35 @@ class Race:
             if process.returncode == -signal.SIGKILL:
                 self.tally.add("imports killed")
                 continue
+            if REPLACED in err:
+                self.tally.add("imports to be begun again")
+                continue
             if process.returncode != 0:
                 raise Failure(f"import beside gc: status {process.returncode}: {err.strip()}")
             self.tally.add("imports")
             snapshot = json.loads(out)["SnapshotIds"][0]
             if noise.random() < 0.5:
-                must("image", "deregister", name, store=self.store)
-                must("snapshot", "delete", snapshot, store=self.store)
+                self.change("image", "deregister", name)
+                self.change("snapshot", "delete", snapshot)
                 continue
             with self.lock:
                 self.kept[snapshot] = disk
+
+    def change(self, *words):
+        """Who waited for a rebuild is told to begin again."""
+        while (ran := run(*words, store=self.store)).status != 0:
+            if REPLACED not in ran.err:
+                raise Failure(f"`{' '.join(words)}`: status {ran.status}: {ran.err.strip()}")
+
+    def rebuild(self, noise):
+        process = self.start(["store", "rebuild"])
+        if noise.random() < 0.5:
+            time.sleep(noise.random() * 0.2)
+            process.send_signal(signal.SIGKILL)
+        err = process.communicate(timeout=120)[1]
+        if process.returncode not in (0, -signal.SIGKILL):
+            raise Failure(f"rebuild: status {process.returncode}: {err.strip()}")
+        self.tally.add("rebuilds" if process.returncode == 0 else "rebuilds killed")
 
     def reader(self, number):
         noise = random.Random(100 + number)
@@ -90,11 +110,14 @@ class Race:
         threads += [threading.Thread(target=self.guarded, args=(self.reader, i)) for i in range(READERS)]
         for t in threads:
             t.start()
+        noise = random.Random(99)
         try:
-            for _ in range(GC_RUNS):
+            for turn in range(GC_RUNS):
                 if self.over.is_set():
                     break
-                must("store", "gc", store=self.store)
+                if turn % 4 == 3:
+                    self.rebuild(noise)
+                self.change("store", "gc")
                 self.tally.add("gc runs")
                 time.sleep(0.02)
         finally:
