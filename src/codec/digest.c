@@ -1,9 +1,7 @@
 #include "vmlift/codec.h"
 
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init and its like: see vml_sha256 */
 #include <assert.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,17 +72,6 @@ void vml_digest_freep(struct vml_digest **d)
 {
     vml_digest_free(*d);
     *d = NULL;
-}
-
-/* Not SHA256(): that allocates, and leaves *out as it was where it gets no memory. These three
- * cannot fail. */
-void vml_sha256(const void *buf, size_t len, uint8_t out[32])
-{
-    SHA256_CTX c;
-
-    SHA256_Init(&c);
-    SHA256_Update(&c, buf, len);
-    SHA256_Final(out, &c);
 }
 
 void vml_hex(char *out, const void *buf, size_t len)

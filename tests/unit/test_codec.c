@@ -1,4 +1,6 @@
 /* The codecs against zlib and known digests, and every way in which a stream can be wrong. */
+#include <openssl/evp.h>
+#include <sys/mman.h>
 #include <zlib.h>
 
 #include "check.h"
@@ -156,6 +158,51 @@ static void digests(void)
     }
 }
 
+/* Against libcrypto, which computes one at a time: each number of messages, so that each way to
+ * have them side by side is taken with full and with empty lanes, in lengths about the ends of
+ * pieces. */
+static void sha256_of_many(void)
+{
+    enum { MANY = 40 };
+    static const size_t usual[] = { 0, 1, 55, 56, 63, 64, 65, 119, 128, 1000, 4096, 20000 };
+    const void *bufs[MANY];
+    size_t lens[MANY];
+    uint8_t got[MANY + 1][32], want[32];
+
+    fill(3);
+    for (size_t n = 0; n <= MANY; n++)
+        for (size_t k = 0; k <= sizeof usual / sizeof usual[0]; k++) {
+            for (size_t i = 0; i < n; i++) {
+                bufs[i] = in + 37 * i; /* aligned to nothing */
+                lens[i] = k < sizeof usual / sizeof usual[0] ? usual[k] : 700 * (n - i) % 1999;
+            }
+            memset(got, 0xaa, sizeof got);
+            vml_sha256_many(got, bufs, lens, n);
+            for (size_t i = 0; i < n; i++) {
+                CHECK(EVP_Digest(bufs[i], lens[i], want, NULL, EVP_sha256(), NULL) == 1);
+                CHECK(memcmp(got[i], want, 32) == 0);
+            }
+            CHECK(got[n][0] == 0xaa && got[n][31] == 0xaa);
+        }
+}
+
+/* Their length in bits takes more than 32 bits. */
+static void sha256_of_long_ones(void)
+{
+    const size_t len = (513u << 20) + 5;
+    void *p = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const void *bufs[] = { p, p, p };
+    size_t lens[] = { len, len, len };
+    uint8_t got[3][32], want[32];
+
+    CHECK(p != MAP_FAILED);
+    vml_sha256_many(got, bufs, lens, 3);
+    CHECK(EVP_Digest(p, len, want, NULL, EVP_sha256(), NULL) == 1);
+    for (size_t i = 0; i < 3; i++)
+        CHECK(memcmp(got[i], want, 32) == 0);
+    munmap(p, len);
+}
+
 static void crc32c(void)
 {
     uint8_t zeroes[32] = { 0 }; /* RFC 3720, B.4 */
@@ -174,6 +221,8 @@ int main(void)
     zstd_front();
     zstd();
     digests();
+    sha256_of_many();
+    sha256_of_long_ones();
     crc32c();
     return 0;
 }
