@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define VML_CHUNK (512u << 10) /* what a worker carries, unless a unit is larger */
+#define VML_CHUNK (512u << 10) /* what a worker carries, unless a unit or batch is larger */
 
 struct vml_copy {
     unsigned threads; /* 0: one for each CPU */
@@ -21,9 +21,9 @@ struct vml_copy {
     } bytes;
 };
 
-static inline uint32_t vml_chunk_size(uint32_t reader_unit, uint32_t writer_unit)
+static inline uint32_t vml_chunk_size(const struct vml_reader *r, const struct vml_writer *w)
 {
-    return (uint32_t)vml_max_u64(VML_CHUNK, vml_max_u64(reader_unit, writer_unit));
+    return (uint32_t)vml_max_u64(vml_max_u64(VML_CHUNK, w->batch), vml_max_u64(r->unit, w->unit));
 }
 
 /* Copies the whole disk and finishes the writer; neither is freed.  The writer's size may be larger

@@ -118,6 +118,8 @@ struct vml_writer {
     char *name;           /* for errors; set and freed by core */
     uint64_t size;        /* of the disk; VML_SIZE_UNKNOWN where create took that */
     uint32_t unit;        /* power of two, at least 512 */
+    uint32_t batch;       /* encode is quickest with chunks of so many bytes, a power of two; 0: any
+                             number will do */
     enum vml_codec codec; /* encode takes units that are stored like this as they are; NONE: it
                              looks at data alone */
     bool

@@ -434,7 +434,7 @@ int vml_copy(struct vml_reader *r, struct vml_writer *w, struct vml_copy *c, str
         .out = PTHREAD_MUTEX_INITIALIZER,
         .room = PTHREAD_COND_INITIALIZER,
         .align = (uint32_t)vml_max_u64(r->unit, w->unit),
-        .chunk_size = vml_chunk_size(r->unit, w->unit),
+        .chunk_size = vml_chunk_size(r, w),
         .pass_stored = r->codec != VML_CODEC_NONE && r->codec == w->codec && r->unit == w->unit,
         .failed = UINT64_MAX,
     };

@@ -12,6 +12,8 @@
 
 #include "store/internal.h"
 
+#include "vmlift/codec.h"
+
 int vml_grow_begin(struct vml_grow *g, vml_grow_node *node, void *arg, struct vml_error *err)
 {
     *g = (struct vml_grow){ .node = node, .arg = arg };
@@ -59,6 +61,26 @@ int vml_grow_end(struct vml_grow *g, uint64_t size, uint8_t root[32], struct vml
                                             vml_div_up(size, VML_LEAF_SPAN) * 32, root, err);
 }
 
+/* The digests of n blocks, VML_DIGESTED at most. */
+static void digest_blocks(uint8_t (*digests)[32], const uint8_t *const *blocks, size_t n)
+{
+    const void *full[VML_DIGESTED] = { NULL };
+    uint8_t sums[VML_DIGESTED][32];
+    size_t lens[VML_DIGESTED] = { 0 }, which[VML_DIGESTED], n_full = 0;
+
+    memset(digests, 0, n * sizeof *digests);
+    for (size_t i = 0; i < n; i++) {
+        if (vml_is_zero(blocks[i], VML_BLOCK))
+            continue;
+        full[n_full] = blocks[i];
+        lens[n_full] = VML_BLOCK;
+        which[n_full++] = i;
+    }
+    vml_sha256_many(sums, full, lens, n_full);
+    for (size_t i = 0; i < n_full; i++)
+        memcpy(digests[which[i]], sums[i], sizeof sums[i]);
+}
+
 int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct vml_error *err)
 {
     size_t n = (size_t)vml_div_up(c->len, VML_BLOCK), tail = c->len % VML_BLOCK;
@@ -70,11 +92,17 @@ int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct 
             return vml_fail_nomem(err);
         memcpy(padded, c->data + (n - 1) * VML_BLOCK, tail);
     }
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *block = i == n - 1 && tail > 0 ? padded : c->data + i * VML_BLOCK;
+    for (size_t first = 0; first < n; first += VML_DIGESTED) {
+        size_t some = (size_t)vml_min_u64(n - first, VML_DIGESTED);
+        const uint8_t *blocks[VML_DIGESTED];
+        uint8_t digests[VML_DIGESTED][32];
 
-        if (fn(arg, i, block, err) < 0)
-            return -1;
+        for (size_t i = 0; i < some; i++)
+            blocks[i] = first + i == n - 1 && tail > 0 ? padded : c->data + (first + i) * VML_BLOCK;
+        digest_blocks(digests, blocks, some);
+        for (size_t i = 0; i < some; i++)
+            if (fn(arg, first + i, blocks[i], digests[i], err) < 0)
+                return -1;
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "vmlift/store.h"
 
 #define VML_PACK_TARGET (256u << 20) /* a pack is sealed when it has reached this */
+#define VML_DIGESTED    4u           /* blocks that are digested side by side (codec.h) */
 #define VML_LEAF_BLOCKS 16384u       /* digests in a leaf: 512 KiB of them */
 #define VML_LEAF_SPAN   ((uint64_t)VML_LEAF_BLOCKS * VML_BLOCK) /* 8 GiB */
 #define VML_LEAVES_MAX  (VML_DISK_MAX / VML_LEAF_SPAN)
@@ -177,8 +178,10 @@ int vml_grow_block(struct vml_grow *g, uint64_t number, const uint8_t digest[32]
                    struct vml_error *err);
 int vml_grow_end(struct vml_grow *g, uint64_t size, uint8_t root[32], struct vml_error *err);
 void vml_grow_clear(struct vml_grow *g); /* also after a begin that failed */
-/* Shows fn each block of a chunk of data, the disk's last one padded with zeroes. */
-typedef int vml_grow_fn(void *arg, size_t i, const uint8_t *block, struct vml_error *err);
+/* Shows fn each block of a chunk of data, the disk's last one padded with zeroes, and its SHA-256;
+ * of a block of zeroes, which is a hole, that is zeroes too. */
+typedef int vml_grow_fn(void *arg, size_t i, const uint8_t *block, const uint8_t digest[32],
+                        struct vml_error *err);
 int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct vml_error *err);
 /* Has a tree room for these bytes of the disk (of a pipe, which may not end)? */
 int vml_grow_check(uint64_t off, uint64_t len, struct vml_error *err);

@@ -42,19 +42,18 @@ struct encoder {
     struct vml_chunk *c;
 };
 
-static int encode_block(void *arg, size_t i, const uint8_t *block, struct vml_error *err)
+static int encode_block(void *arg, size_t i, const uint8_t *block, const uint8_t digest[32],
+                        struct vml_error *err)
 {
     const struct encoder *e = arg;
     struct vml_chunk *c = e->c;
     uint8_t *note = c->enc + i * NOTE;
-    uint8_t digest[32];
     size_t len;
     bool known;
 
     memset(note, 0, NOTE);
-    if (vml_is_zero(block, VML_BLOCK))
+    if (vml_is_hole(digest))
         return 0;
-    vml_sha256(block, VML_BLOCK, digest);
     if (e->cipher != NULL)
         vml_cipher_address(e->cipher, digest, note);
     else
@@ -171,6 +170,7 @@ int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what
                                    .name = strdup(vml_txn_store(t)->dir),
                                    .size = size,
                                    .unit = VML_BLOCK,
+                                   .batch = VML_DIGESTED * VML_BLOCK,
                                    .ordered = true };
     w->txn = t;
     w->what = what;

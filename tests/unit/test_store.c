@@ -340,7 +340,7 @@ static void test_uncommitted(void)
         VML_AUTO(vml_writer_freep) struct vml_writer *w = NULL;
         struct vml_copy copy = { .threads = 3 };
 
-        ((struct fake *)r)->fail_at = 9;
+        ((struct fake *)r)->fail_at = 2; /* a load is of 2 MiB */
         CHECK_OK(vml_txn_snapshot(t, r->size, &what, &w, &err), &err);
         CHECK_FAILS(vml_copy(r, w, &copy, &err), &err, "fake/load");
     }
