@@ -197,14 +197,15 @@ struct vml_scan_item {
 struct vml_scan {
     /* More of them, malloc'd; none: that was all.  One call at a time, from any thread. */
     int (*next)(void *arg, struct vml_scan_item **items, size_t *n, struct vml_error *err);
-    /* One that was checked, header, XXH3 and SHA-256, and its raw bytes; fault is VML_EDATA, or
-     * NULL when it is good.  In their order, one call at a time, from any thread, beside next. */
-    int (*done)(void *arg, const struct vml_scan_item *item, const void *raw,
+    /* One that was checked, header, XXH3 and SHA-256; record has its bytes if it is a record, else
+     * it is NULL; fault is VML_EDATA, or NULL when it is good.  In their order, one call at a time,
+     * from any thread, beside next. */
+    int (*done)(void *arg, const struct vml_scan_item *item, const void *record,
                 const struct vml_error *fault, struct vml_error *err);
     void *arg;
-    struct vml_checked_keys *keys; /* for encrypted frames; NULL: their XXH3 is all that is checked,
-                                      and raw is none */
-    bool quick;                    /* of all frames: header and XXH3, and raw is none */
+    struct vml_checked_keys *keys; /* for encrypted frames; NULL: their XXH3 is all that is checked
+                                    */
+    bool quick;                    /* of all frames: header and XXH3, and record is NULL */
 };
 int vml_scan(const struct vml_scan *scan, struct vml_objects *packs, struct vml_error *err);
 

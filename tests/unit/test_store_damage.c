@@ -26,7 +26,8 @@ static void test_every_byte(void)
     close(fd);
 }
 
-/* A block that was wrong before its sum was made: only its SHA-256 tells. */
+/* Blocks that were wrong before their sums were made: only their SHA-256 tells, which of some
+ * blocks is computed side by side. */
 static void test_wrong_from_the_start(void)
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = new_store("wrong");
@@ -35,16 +36,22 @@ static void test_wrong_from_the_start(void)
     struct vml_error err;
     size_t len;
 
-    vml_sha256("nor that", 8, address);
     CHECK(sizeof frame >= vml_frame_bound(sizeof raw));
-    CHECK_OK(vml_frame_make(VML_FRAME_DATA, NULL, address, raw, sizeof raw, frame, &len, &err),
-             &err);
     CHECK_OK(vml_txn_begin(&t, s, &err), &err);
-    CHECK_OK(vml_txn_frame(t, frame, len, &err), &err);
+    for (uint8_t i = 0; i < 40; i++) {
+        size_t raw_len = sizeof raw - i;
+
+        raw[20] = i;
+        vml_sha256(raw, raw_len, address);
+        address[31] ^= i == 0 || i == 17 || i == 39;
+        CHECK_OK(vml_frame_make(VML_FRAME_DATA, NULL, address, raw, raw_len, frame, &len, &err),
+                 &err);
+        CHECK_OK(vml_txn_frame(t, frame, len, &err), &err);
+    }
     CHECK_OK(vml_txn_commit(t, NULL, NULL, &err), &err);
     vml_txn_freep(&t);
     CHECK_INT(faults_found(s, true), 0);
-    CHECK_INT(faults_of(s), 1);
+    CHECK_INT(faults_of(s), 3);
     CHECK_STR(fault_slug, "store/block-damaged");
 }
 
