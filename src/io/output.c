@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BEHIND (8u << 20) /* bytes: enough that the file system finds one place for them */
+
 void vml_output_freep(struct vml_output **o)
 {
     vml_output_free(*o);
@@ -288,6 +290,18 @@ static int put_all(struct vml_output *o, const void *buf, size_t len, uint64_t o
     return 0;
 }
 
+/* What was appended sets out for the disk, so that little is left for the commit to wait for. A
+ * hint: a write that fails in the background is told by the commit's sync, and not taken note of
+ * here, since only waiting for it would. */
+static void write_behind(struct vml_output *o)
+{
+    if (!vml_output_can_seek(o) || o->end - o->behind < BEHIND)
+        return;
+    (void)sync_file_range(o->fd, (off_t)o->behind, (off_t)(o->end - o->behind),
+                          SYNC_FILE_RANGE_WRITE);
+    o->behind = o->end;
+}
+
 int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct vml_error *err)
 {
     if (o->kind == OUTPUT_APPEND) {
@@ -299,6 +313,7 @@ int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct v
         return -1;
     }
     o->end += len;
+    write_behind(o);
     return 0;
 }
 

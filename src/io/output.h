@@ -21,6 +21,7 @@ struct vml_output {
     struct vml_output *next;  /* of its siblings, or of those that it is one of */
     struct vml_output *whole; /* whose sibling it is, and whose dir counts; NULL: nobody's */
     uint64_t end;             /* where write appends */
+    uint64_t behind;          /* up to where that has set out for the disk */
     uint64_t size;            /* device */
     struct vml_output *of;    /* append */
     vml_tap *tap;
