@@ -17,7 +17,7 @@ vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fd
 # libguestfs builds its appliance from an installed kernel.
 tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
-    mtools dosfstools bindfs jq g++ python3 sqlite3 time
+    mtools dosfstools bindfs jq g++ python3 python3-botocore sqlite3 time
     clang-format clang-tidy shellcheck"
 bench="borgbackup restic casync openssl python3 time"
 case ${1-} in

@@ -44,6 +44,22 @@ int vml_side_take(struct vml_side *side, const char *object, vml_side_fn *read, 
     return 0;
 }
 
+int vml_side_read(struct vml_db *db, const char *table, const char *column, const char *order,
+                  const char *object, vml_side_fn *read, void *arg, struct vml_error *err)
+{
+    VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
+    char sql[128];
+    int row;
+    snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE %s = ? ORDER BY %s", table, column, order);
+    if (vml_db_query(db, &st, err, sql, "t", object) < 0)
+        return -1;
+    while ((row = vml_stmt_step(st, err)) > 0) {
+        if (vml_row_check(st, 0, table, err) < 0 || read(arg, st, err) < 0)
+            return -1;
+    }
+    return row;
+}
+
 /* --- marks ---------------------------------------------------------------------------------- */
 
 static int read_tag(void *marks, struct vml_stmt *st, struct vml_error *err)
@@ -126,6 +142,17 @@ int vml_marks_take(struct vml_marks_cursor *c, const char *object, struct vml_ma
 {
     for (size_t i = 0; i < VML_MARK_TABLES; i++) {
         if (vml_side_take(&c->sides[i], object, tables[i].read, m, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int vml_marks_read(struct vml_db *db, const char *object, struct vml_marks *m,
+                   struct vml_error *err)
+{
+    for (size_t i = 0; i < VML_MARK_TABLES; i++) {
+        if (vml_side_read(db, tables[i].table, "resource", tables[i].order, object, tables[i].read,
+                          m, err) < 0)
             return -1;
     }
     return 0;

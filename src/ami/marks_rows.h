@@ -27,6 +27,10 @@ typedef int vml_side_fn(void *arg, struct vml_stmt *st, struct vml_error *err);
 int vml_side_take(struct vml_side *side, const char *object, vml_side_fn *read, void *arg,
                   struct vml_error *err);
 
+/* The same of one object alone. */
+int vml_side_read(struct vml_db *db, const char *table, const char *column, const char *order,
+                  const char *object, vml_side_fn *read, void *arg, struct vml_error *err);
+
 /* The marks of objects that are walked. */
 #define VML_MARK_TABLES 3u
 struct vml_marks_cursor {
@@ -38,6 +42,10 @@ int vml_marks_open(struct vml_marks_cursor *c, struct vml_db *db, const char *ob
 void vml_marks_close(struct vml_marks_cursor *c);
 /* *m was empty. */
 int vml_marks_take(struct vml_marks_cursor *c, const char *object, struct vml_marks *m,
+                   struct vml_error *err);
+
+/* The same of one object alone. */
+int vml_marks_read(struct vml_db *db, const char *object, struct vml_marks *m,
                    struct vml_error *err);
 
 /* The object has these marks, in place of those that it has; inside a transaction. */

@@ -24,10 +24,9 @@ static void cursor_close(struct cursor *c)
     vml_stmt_free(c->images);
 }
 
-#define REGISTERED " AND i.state <> '" VML_DEREGISTERED "'"
 /* ?1 is who asks, ?2 the region. */
-#define OWN  "i.region = ?2 AND i.owner = ?1" REGISTERED
-#define SEEN VML_SEEN(VML_GRANT_LAUNCH) REGISTERED
+#define OWN  "i.region = ?2 AND i.owner = ?1" VML_REGISTERED
+#define SEEN VML_SEEN(VML_GRANT_LAUNCH) VML_REGISTERED
 
 /* value: ?3, NULL when `which` has none. */
 static int cursor_open(struct cursor *c, struct vml_db *db, const struct vml_where *where,

@@ -1,7 +1,9 @@
 #include <inttypes.h>
+#include <string.h>
 
 #include "image.h"
 #include "marks.h"
+#include "vmlift/filter.h"
 
 struct image {
     struct local local;
@@ -13,32 +15,83 @@ static const struct opt opts[] = {
     { 0 },
 };
 
+static void line(const char *what, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        out_line(stdout, "%-14s %s", what, text);
+}
+
+static void show_mapping(const struct vml_mapping *m, struct vml_store *s)
+{
+    char key[37], speed[64] = "";
+
+    if (m->no_device || m->virtual_name[0] != '\0') {
+        out_line(stdout, "%-14s %s %s", "disk:", m->device,
+                 m->no_device ? "none" : m->virtual_name);
+        return;
+    }
+    if (m->iops != 0)
+        snprintf(speed, sizeof speed, " %" PRIu64 " IOPS", m->iops);
+    if (m->throughput != 0)
+        snprintf(speed + strlen(speed), sizeof speed - strlen(speed), " %" PRIu64 " MiB/s",
+                 m->throughput);
+    out_line(stdout, "%-14s %s %s %" PRIu64 " GiB %s%s%s%s%s", "disk:", m->device,
+             m->snapshot[0] != '\0' ? m->snapshot : "empty", m->size_gib, m->volume_type, speed,
+             m->encrypted ? " encrypted with " : "", m->encrypted ? image_key(s, m, key) : "",
+             m->delete_on_termination ? "" : " kept on termination");
+}
+
+/* "v2.0 TPM, ENA" */
+static void show_devices(const struct vml_image *a)
+{
+    char text[96];
+
+    snprintf(text, sizeof text, "%s%s%s%s%s%s%s", a->ena ? ", ENA" : "",
+             a->sriov[0] != '\0' ? ", SR-IOV " : "", a->sriov, a->tpm[0] != '\0' ? ", TPM " : "",
+             a->tpm, a->imds[0] != '\0' ? ", IMDS " : "", a->imds);
+    line("supports:", text[0] != '\0' ? text + 2 : "");
+}
+
+static void show_source(const struct vml_image *a)
+{
+    if (a->source != NULL && a->source[0] != '\0')
+        out_line(stdout, "%-14s %s%s%s%s", "source:", a->source,
+                 a->source_format != NULL && a->source_format[0] != '\0' ? " (" : "",
+                 a->source_format != NULL ? a->source_format : "",
+                 a->source_format != NULL && a->source_format[0] != '\0' ? ")" : "");
+    if (a->source_image[0] != '\0')
+        out_line(stdout, "%-14s %s%s%s", "made of:", a->source_image,
+                 a->source_region[0] != '\0' ? " in " : "", a->source_region);
+    if (a->crash_consistent)
+        line("consistency:", "as after a crash: the machine was not stopped");
+}
+
 static void show_text(const struct vml_image *a, struct vml_store *s)
 {
-    char when[32], key[37];
+    char buf[192], when[32];
 
-    out_line(stdout, "%-14s %s", "id:", a->id);
-    out_line(stdout, "%-14s %s", "name:", a->name);
-    if (a->description[0] != '\0')
-        out_line(stdout, "%-14s %s", "description:", a->description);
-    out_line(stdout, "%-14s %s", "state:", a->state);
-    out_line(stdout, "%-14s %s", "owner:", a->owner);
-    out_line(stdout, "%-14s %s", "region:", a->region);
-    out_line(stdout, "%-14s %s", "created:", out_time(when, a->created));
-    if (a->source != NULL && a->source[0] != '\0')
-        out_line(stdout, "%-14s %s", "source:", a->source);
+    line("id:", a->id);
+    line("name:", a->name);
+    line("description:", a->description);
+    line("state:", a->state);
+    line("owner:", a->owner);
+    line("region:", a->region);
+    line("location:", vml_image_location(a, buf));
+    line("created:", out_time(when, a->created));
+    if (a->deprecated != 0)
+        out_line(stdout, "%-14s %s%s", "deprecated:", out_time(when, a->deprecated),
+                 a->deprecated <= vml_now() ? "" : " (not yet)");
+    line("protection:", a->protection);
+    show_source(a);
     out_line(stdout, "%-14s %s, %s", "machine:", a->architecture, a->virtualization);
-    if (a->platform[0] != '\0')
-        out_line(stdout, "%-14s %s", "platform:", a->platform);
-    out_line(stdout, "%-14s %s", "boot mode:", a->boot_mode[0] != '\0' ? a->boot_mode : "not said");
-    out_line(stdout, "%-14s %s", "root device:", a->root_device);
-    for (size_t i = 0; i < a->n_mappings; i++) {
-        const struct vml_mapping *m = &a->mappings[i];
-        out_line(stdout, "%-14s %s %s %" PRIu64 " GiB %s%s%s%s", "disk:", m->device, m->snapshot,
-                 m->size_gib, m->volume_type, m->encrypted ? " encrypted with " : "",
-                 m->encrypted ? image_key(s, m, key) : "",
-                 m->delete_on_termination ? "" : " kept on termination");
-    }
+    line("platform:", a->platform);
+    line("boot mode:", a->boot_mode[0] != '\0' ? a->boot_mode : "not said");
+    line("kernel:", a->kernel);
+    line("RAM disk:", a->ramdisk);
+    show_devices(a);
+    line("root device:", a->root_device);
+    for (size_t i = 0; i < a->n_mappings; i++)
+        show_mapping(&a->mappings[i], s);
     marks_show(&a->marks);
 }
 

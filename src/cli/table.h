@@ -4,7 +4,7 @@
 
 #include "vmlift/base.h"
 
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS 9
 
 struct table {
     char *(*rows)[TABLE_COLUMNS];

@@ -57,7 +57,7 @@ refused usage/operands convert disk.raw a.vhd b.vhd
 refused usage/operands info
 refused usage/operands compare disk.raw
 refused usage/operands export ami-0123456789abcdef0
-refused usage/operands image list more
+refused usage/operands store stats more
 refused usage/operands image show
 refused usage/operands snapshot delete
 refused usage/disk convert --disk 2 disk.raw disk.vhd
@@ -92,7 +92,7 @@ fi
 grep -q '"slug": "usage/option"' stdout || fail "--json: $(cat stdout)"
 
 # a list that is empty is no failure; a store that was named must be there
-"$VMLIFT" image list | cmp - <(echo "ID  NAME  STATE  ARCH  VIRT  BOOT  SIZE  CREATED")
+"$VMLIFT" image list | cmp - <(echo "ID  NAME  OWNER  STATE  ARCH  VIRT  BOOT  SIZE  CREATED")
 expect 6 store/not-found "$VMLIFT" image list --store nowhere
 expect 6 store/not-found "$VMLIFT" image show ami-0123456789abcdef0
 if [ -e nowhere ] || [ -e data ]; then
