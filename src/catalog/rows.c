@@ -471,6 +471,19 @@ static int read_total(struct vml_db *db, const char *name, struct total *out, st
     return 0;
 }
 
+/* What the transaction under way has changed so far. */
+static void add_delta(struct vml_db *db, const struct vml_sql_table *t, struct total *total)
+{
+    const struct vml_rows *r = *vml_db_rows(db);
+    size_t i = (size_t)(t - vml_tables);
+
+    if (r == NULL || !r->delta[i].any)
+        return;
+    total->rows += r->delta[i].rows;
+    total->total[0] += r->delta[i].total[0];
+    total->total[1] += r->delta[i].total[1];
+}
+
 int vml_rows_flush(struct vml_db *db, struct vml_error *err)
 {
     const struct vml_rows *r = *vml_db_rows(db);
@@ -485,9 +498,7 @@ int vml_rows_flush(struct vml_db *db, struct vml_error *err)
             continue;
         if (read_total(db, vml_tables[i].name, &total, err) < 0)
             return -1;
-        total.rows += r->delta[i].rows;
-        total.total[0] += r->delta[i].total[0];
-        total.total[1] += r->delta[i].total[1];
+        add_delta(db, &vml_tables[i], &total);
         print_total(blob, total.total);
         if (vml_row_put(db, err, "totals", "tib", vml_tables[i].name, total.rows, blob,
                         sizeof blob) < 0)
@@ -529,6 +540,7 @@ static int check_table(struct vml_db *db, const struct vml_sql_table *t, vml_cat
         return 0;
     if (read_total(db, t->name, &want, err) < 0)
         return -1;
+    add_delta(db, t, &want);
     if (!good || (found.rows == want.rows && found.total[0] == want.total[0] &&
                   found.total[1] == want.total[1]))
         return 0;

@@ -49,8 +49,8 @@ int vml_row_check(struct vml_stmt *st, int column, const char *table, struct vml
  */
 struct vml_value vml_row_value(struct vml_stmt *st, int column, size_t n);
 
-/* All rows of a table, and whether they are all that there should be: for those who are about to
- * destroy what the table does not mention. */
+/* All rows of a table, and whether they are all that there should be, with what the transaction
+ * under way has changed: for those who are about to destroy what the table does not mention. */
 int vml_table_check(struct vml_db *db, const char *table, struct vml_error *err);
 /* The whole catalog: the engine's own check, the schema, each row, each total.  fn is told each
  * fault; -1 only when the check could not be done. */

@@ -214,6 +214,7 @@ static void test_rows(void)
                 "catalog/duplicate");
     CHECK_OK(vml_row_put(db, &err, "packs", "ti", "b", INT64_C(4)), &err);
     CHECK_OK(vml_row_put(db, &err, "packs", "ti", "c", INT64_C(5)), &err);
+    CHECK_OK(vml_table_check(db, "packs", &err), &err); /* with what is not committed yet */
     CHECK_OK(vml_db_commit(db, &err), &err);
     CHECK_INT(faults_of(db), 0);
     CHECK_INT(count(db, "SELECT sum(bytes) FROM packs"), 10);
