@@ -101,6 +101,8 @@ const char *vml_size_format(char buf[32], uint64_t size);
 
 /* The bytes of the UTF-8 character at p, which is not at the text's end; 0 where there is none. */
 size_t vml_utf8_char(const char *p);
+/* How many characters text has; false when it is not UTF-8. */
+bool vml_utf8_count(const char *text, size_t *count);
 
 /* n bytes from the kernel's generator (getrandom), good enough for keys. */
 int vml_random(void *buf, size_t n, struct vml_error *err);

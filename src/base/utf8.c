@@ -18,3 +18,14 @@ size_t vml_utf8_char(const char *text)
     bool too_high = p[0] == 0xf4 && p[1] > 0x8f;
     return n > 1 && (overlong || surrogate || too_high) ? 0 : n;
 }
+
+bool vml_utf8_count(const char *text, size_t *count)
+{
+    size_t step;
+    for (*count = 0; *text; text += step, ++*count) {
+        step = vml_utf8_char(text);
+        if (step == 0)
+            return false;
+    }
+    return true;
+}
