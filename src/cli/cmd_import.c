@@ -5,6 +5,7 @@
 #include "out.h"
 #include "progress.h"
 #include "source.h"
+#include "tags.h"
 #include "target.h"
 
 struct import {
@@ -60,38 +61,6 @@ static void import_clear(struct import *how)
     opt_list_clear(&how->parents.files);
 }
 
-/* --- tags ----------------------------------------------------------------------------------- */
-
-struct tags {
-    struct vml_tag *items;
-    size_t n;
-};
-
-static void tags_clear(struct tags *t)
-{
-    for (size_t i = 0; i < t->n; i++)
-        free(t->items[i].key);
-    free(t->items);
-}
-
-/* Key and value stay in one copy of the word. */
-static int read_tags(const struct opt_list *words, struct tags *out, struct vml_error *err)
-{
-    out->items = calloc(words->n + 1, sizeof *out->items);
-    for (size_t i = 0; out->items != NULL && i < words->n; i++) {
-        char *key = strdup(words->items[i]);
-        char *equals = key != NULL ? strchr(key, '=') : NULL;
-        if (key == NULL)
-            return vml_fail_nomem(err);
-        out->items[out->n++].key = key;
-        if (equals == NULL)
-            return vml_fail(err, VML_EUSAGE, "usage/tag", "--tag: %s is not KEY=VALUE", key);
-        *equals = '\0';
-        out->items[i].value = equals + 1;
-    }
-    return out->items != NULL ? 0 : vml_fail_nomem(err);
-}
-
 /* --- the verb ------------------------------------------------------------------------------- */
 
 static uint64_t total_size(const struct vml_package *p)
@@ -137,7 +106,8 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
 
     if (how->name == NULL)
         return vml_fail(err, VML_EUSAGE, "usage/name", "import: the AMI needs a name: --name NAME");
-    if (local_where(&how->local, &where, err) < 0 || read_tags(&how->tags, &tags, err) < 0 ||
+    if (local_where(&how->local, &where, err) < 0 ||
+        tags_read(NULL, &how->tags, false, &tags, err) < 0 ||
         source_open(&p, src, &open, "import", &seekable, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0 ||
         encrypt_key(&how->encrypt, "import", &how->local, s, &where, key, found, err) < 0)
