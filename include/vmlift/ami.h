@@ -65,6 +65,13 @@ int vml_marks_code(struct vml_marks *m, const char *type, const char *code, stru
 /* Is there a grant of this kind for the account, itself or as one of everyone? */
 bool vml_marks_granted(const struct vml_marks *m, const char *kind, const char *account);
 
+/* What an image's state and protection may be. */
+#define VML_AVAILABLE          "available"
+#define VML_DISABLED           "disabled" /* not to be launched, shared or copied */
+#define VML_DEREGISTERED       "deregistered"
+#define VML_PROTECTED          "enabled"
+#define VML_PROTECTED_COOLDOWN "enabled-with-cooldown"
+#define VML_COOLING_DOWN       "cooldown" /* switched off, and holds until protected_until */
 struct vml_image {
     char id[32]; /* "ami-" and 17 hex digits */
     int64_t seq; /* the order in which images were made; the registry's */
@@ -79,16 +86,16 @@ struct vml_image {
     char kernel[24], ramdisk[24];   /* "aki-..." and "ari-..." of a paravirtual one, or "" */
     char tpm[8], sriov[8], imds[8]; /* "v2.0", "simple", "v2.0", or "" */
     bool ena;
-    char state[16];      /* available, disabled, deregistered */
+    char state[16];
     char *location;      /* the manifest in a bucket, of one in an instance store; owned, "" */
     char *source;        /* what it was made from; owned, "" when not said */
     char *source_format; /* "ova", "vmdk", .. ; owned, "" when not said */
     char source_image[32], source_region[32]; /* of a copy, or of one made of an image; "" */
     bool crash_consistent;                    /* made without stopping the machine */
     int64_t created, deprecated;              /* seconds since 1970; deprecated 0: never */
-    char protection[24];     /* from deregistration: "", enabled, enabled-with-cooldown, cooldown */
-    int64_t protected_until; /* the end of a cooldown */
-    struct vml_mapping *mappings; /* owned; the root's first */
+    char protection[24];                      /* from deregistration; "" without */
+    int64_t protected_until;                  /* the end of a cooldown */
+    struct vml_mapping *mappings;             /* owned; the root's first */
     size_t n_mappings;
     struct vml_marks marks;
 };

@@ -66,7 +66,7 @@ static int fill_image(struct import *m, struct vml_error *err)
         VML_SET(a->root_device, "Root device", or_else(how->root_device, "/dev/sda1"), err) < 0 ||
         VML_SET(a->root_type, "Root device type", "ebs", err) < 0 ||
         VML_SET(a->platform, "Platform", platform, err) < 0 ||
-        VML_SET(a->state, "State", "available", err) < 0)
+        VML_SET(a->state, "State", VML_AVAILABLE, err) < 0)
         return -1;
     a->created = vml_now();
     /* The names of files that are encrypted are in the snapshots' sealed descriptions only. */

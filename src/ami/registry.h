@@ -4,7 +4,6 @@
 
 #include "vmlift/registry.h"
 
-#define VML_DEREGISTERED "deregistered"
 /* Of images "i". */
 #define VML_REGISTERED " AND i.state <> '" VML_DEREGISTERED "'"
 /* Of images or snapshots "i": what ?1 sees in region ?2, its own and what has such a grant for it.

@@ -9,9 +9,6 @@
 
 #define NAME_MIN       3
 #define NAME_MAX_CHARS 128
-#define TAGS_MAX       50
-#define TAG_KEY_MAX    128
-#define TAG_VALUE_MAX  256
 
 static bool is_lower(char c)
 {
@@ -28,18 +25,6 @@ static bool is_one_of(const char *word, const char *const *words)
     while (*words && strcmp(word, *words) != 0)
         words++;
     return *words != NULL;
-}
-
-/* Counts the characters of text; false when it is not UTF-8. */
-static bool utf8_count(const char *text, size_t *count)
-{
-    size_t step;
-    for (*count = 0; *text; text += step, ++*count) {
-        step = vml_utf8_char(text);
-        if (step == 0)
-            return false;
-    }
-    return true;
 }
 
 /* --- words ---------------------------------------------------------------------------------- */
@@ -84,47 +69,6 @@ int vml_rule_region(const char *region, struct vml_error *err)
         strlen(region) >= sizeof((struct vml_image *)0)->region)
         return vml_fail(err, VML_EREFUSED, "InvalidRegion",
                         "Invalid region: \"%.64s\" (expecting one like \"us-east-1\")", region);
-    return 0;
-}
-
-int vml_rule_tag(const char *key, const char *value, struct vml_error *err)
-{
-    size_t len;
-    if (!utf8_count(key, &len) || len == 0)
-        return vml_fail(err, VML_EREFUSED, "InvalidTagKey.Malformed",
-                        "Tag keys cannot be empty and must be UTF-8");
-    if (len > TAG_KEY_MAX)
-        return vml_fail(err, VML_EREFUSED, "InvalidTagKey.Malformed",
-                        "Tag key exceeds the maximum length of %d characters: it has %zu",
-                        TAG_KEY_MAX, len);
-    if (strncasecmp(key, "aws:", 4) == 0)
-        return vml_fail(err, VML_EREFUSED, "InvalidTagKey.Malformed",
-                        "Tag keys starting with 'aws:' are reserved for internal use: '%s'", key);
-    if (!utf8_count(value, &len))
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "Tag value of '%s' must be UTF-8", key);
-    if (len > TAG_VALUE_MAX)
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "Tag value of '%s' exceeds the maximum length of %d characters: it has %zu",
-                        key, TAG_VALUE_MAX, len);
-    return 0;
-}
-
-static int rule_tags(const struct vml_image *a, struct vml_error *err)
-{
-    if (a->marks.n_tags > TAGS_MAX)
-        return vml_fail(err, VML_EREFUSED, "TagLimitExceeded",
-                        "The maximum number of tags for a resource is %d: there are %zu", TAGS_MAX,
-                        a->marks.n_tags);
-    for (size_t i = 0; i < a->marks.n_tags; i++) {
-        if (vml_rule_tag(a->marks.tags[i].key, a->marks.tags[i].value, err) < 0)
-            return -1;
-        for (size_t k = 0; k < i; k++) {
-            if (strcmp(a->marks.tags[k].key, a->marks.tags[i].key) == 0)
-                return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                                "Duplicate tag key '%s' specified", a->marks.tags[i].key);
-        }
-    }
     return 0;
 }
 
@@ -246,13 +190,9 @@ static int rule_boot(const struct vml_image *a, struct vml_error *err)
 
 int vml_rule_record(const struct vml_image *a, struct vml_error *err)
 {
-    size_t chars;
     if (vml_rule_name(a->name, err) < 0 || vml_rule_account(a->owner, err) < 0 ||
-        vml_rule_region(a->region, err) < 0)
-        return -1;
-    if (!utf8_count(a->description, &chars))
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue", "Description must be UTF-8");
-    if (rule_tags(a, err) < 0 || rule_boot(a, err) < 0)
+        vml_rule_region(a->region, err) < 0 || vml_rule_description(a->description, err) < 0 ||
+        vml_rule_tags(a->marks.tags, a->marks.n_tags, err) < 0 || rule_boot(a, err) < 0)
         return -1;
     return vml_rule_device(a->root_device, a->virtualization, true, err);
 }

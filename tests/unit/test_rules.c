@@ -82,37 +82,6 @@ static void test_accounts_and_regions(void)
     CHECK_FAILS(vml_rule_account("00000000000a", &err), &err, "InvalidUserID.Malformed");
 }
 
-static void test_tags(void)
-{
-    char key[1024], value[1024];
-    static const char malformed[] = "InvalidTagKey.Malformed",
-                      bad_value[] = "InvalidParameterValue";
-    static const struct {
-        const char *key, *value, *want;
-    } rows[] = {
-        { "Name", "web", NULL },
-        { "Name", "", NULL },
-        { "", "web", malformed },
-        { "aws:x", "web", malformed },
-        { "AWS:x", "web", malformed },
-        { "awsx", "web", NULL },
-        { "bad\xff", "web", malformed },
-        { "overlong\xc0\xaf", "web", malformed },
-        { "surrogate\xed\xa0\x80", "web", malformed },
-        { "cut\xe2\x82", "web", malformed },
-        { "beyond\xf4\x90\x80\x80", "web", malformed },
-        { "smile\xf0\x9f\x98\x80", "\xe2\x82\xac", NULL },
-        { "key", "bad\x80", bad_value },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        check_rule(vml_rule_tag(rows[i].key, rows[i].value, &err), rows[i].want, rows[i].key);
-    /* limits count characters, not bytes */
-    CHECK_OK(vml_rule_tag(repeat(key, "\xc3\xa9", 128), repeat(value, "\xc3\xa9", 256), &err),
-             &err);
-    CHECK_FAILS(vml_rule_tag(repeat(key, "k", 129), "", &err), &err, malformed);
-    CHECK_FAILS(vml_rule_tag("k", repeat(value, "v", 257), &err), &err, bad_value);
-}
-
 static void test_devices(void)
 {
     static const struct {
@@ -356,7 +325,6 @@ int main(void)
 {
     test_names();
     test_accounts_and_regions();
-    test_tags();
     test_devices();
     test_nth_device();
     test_records();
