@@ -55,6 +55,13 @@ struct vml_event {
 typedef int vml_event_fn(void *arg, const struct vml_event *e, struct vml_error *err);
 int vml_registry_history(struct vml_store *s, const char *id, vml_event_fn *fn, void *arg,
                          struct vml_error *err);
+/* The ID of an image that is the account's own, also of one that is deregistered when it is given
+ * by its ID: whose history it may read.  Errors: of vml_registry_get, and AuthFailure. */
+int vml_registry_own(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                     char id[32], struct vml_error *err);
+/* The same of a snapshot: is it? */
+int vml_registry_snapshot_own(struct vml_store *s, const struct vml_where *where, const char *id,
+                              struct vml_error *err);
 
 /* --- changing: each durable when it returns ------------------------------------------------- */
 
@@ -74,15 +81,15 @@ struct vml_change {
     const char *action; /* as history and the refusal name it */
     int (*edit)(void *arg, struct vml_image *a, char detail[256], struct vml_error *err);
     void *arg;
+    /* What else belongs to it, in the same transaction, once the record is written; may be NULL. */
+    int (*also)(void *arg, struct vml_db *db, const struct vml_image *a, char detail[256],
+                struct vml_error *err);
 };
 /* *out (may be NULL) gets the record as it is then, to be cleared.  Errors: of vml_registry_get, of
  * edit, and AuthFailure. */
 int vml_registry_change(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
                         const struct vml_change *change, struct vml_image *out,
                         struct vml_error *err);
-/* Its snapshots stay. */
-int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
-                            const char *id_or_name, struct vml_image *out, struct vml_error *err);
 
 /* The same of a snapshot, of which only the marks change. */
 struct vml_snapshot_change {
@@ -97,6 +104,66 @@ int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *wh
 /* One's own, and that no image uses (InvalidSnapshot.InUse, naming it); gc frees the blocks. */
 int vml_registry_snapshot_delete(struct vml_store *s, const struct vml_where *where, const char *id,
                                  struct vml_error *err);
+
+/* --- the life of an image (life.c) ---------------------------------------------------------- */
+
+/* Changes by vml_registry_change, and by the rules of rules.h.  Of the lists that history gets to
+ * see as much is kept as it has room for. */
+
+/* Adds tags, in place of those of the same keys: TagLimitExceeded when they are too many then. */
+int vml_registry_tag(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                     const struct vml_tag *tags, size_t n, struct vml_image *out,
+                     struct vml_error *err);
+/* Takes tags away, those with a value only where it is the value; NULL is any.  What is not there
+ * is not missed. */
+int vml_registry_untag(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                       const struct vml_tag *tags, size_t n, struct vml_image *out,
+                       struct vml_error *err);
+int vml_registry_snapshot_tag(struct vml_store *s, const struct vml_where *where, const char *id,
+                              const struct vml_tag *tags, size_t n, struct vml_error *err);
+int vml_registry_snapshot_untag(struct vml_store *s, const struct vml_where *where, const char *id,
+                                const struct vml_tag *tags, size_t n, struct vml_error *err);
+
+struct vml_modify {
+    const char *description, *imds; /* NULL: as it is */
+    const char *const *codes;       /* of the marketplace, to be added: none can be taken away */
+    size_t n_codes;
+};
+int vml_registry_modify(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                        const struct vml_modify *how, struct vml_image *out, struct vml_error *err);
+
+/* at: seconds since 1970, rounded to the nearest minute; 0: never. */
+int vml_registry_deprecate(struct vml_store *s, const struct vml_where *where,
+                           const char *id_or_name, int64_t at, struct vml_image *out,
+                           struct vml_error *err);
+/* Launch permissions go with disabling, and do not come back with enabling. */
+int vml_registry_disable(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                         struct vml_image *out, struct vml_error *err);
+int vml_registry_enable(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                        struct vml_image *out, struct vml_error *err);
+
+enum vml_protect { VML_PROTECT_OFF, VML_PROTECT_ON, VML_PROTECT_WITH_COOLDOWN };
+int vml_registry_protect(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                         enum vml_protect how, struct vml_image *out, struct vml_error *err);
+
+/* What became of the snapshots of a deregistered image, each once. */
+struct vml_deregistered {
+    struct vml_image image;
+    struct vml_left {
+        char snapshot[32];
+        char user[32]; /* another registered image that uses it, or "" */
+        /* As EC2 calls it: "success", "skipped", "client-error" (there is none); "" when it was
+         * not to be deleted. */
+        const char *result;
+    } * snapshots;
+    size_t n;
+};
+void vml_deregistered_clear(struct vml_deregistered *d);
+/* Its snapshots stay, unless delete_snapshots says to delete those that no other registered image
+ * uses. */
+int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
+                            const char *id_or_name, bool delete_snapshots,
+                            struct vml_deregistered *out, struct vml_error *err);
 
 #ifdef __cplusplus
 }

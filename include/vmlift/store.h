@@ -105,6 +105,11 @@ int vml_txn_copy_snapshot(struct vml_txn *t, struct vml_store *s, const char *id
 /* Removes the row; gc frees the blocks.  VML_EREFUSED InvalidSnapshot.InUse while an image uses it,
  * naming the image; snapshot/not-found. */
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err);
+/* The same as a part of a transaction: to be called inside a vml_txn_also.  A refusal has changed
+ * nothing. */
+int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error *err);
+/* 1: image gets the ID of the oldest registered image that uses it; 0: none does. */
+int vml_snapshot_user(struct vml_db *db, const char *id, char image[32], struct vml_error *err);
 
 /* The byte ranges in which two disks differ, ascending: runs of blocks, the last one cut at the end
  * of the larger disk.  Of disks of unequal size the rest of the larger must be holes to be equal.

@@ -130,9 +130,10 @@ static int change(void *arg, struct vml_db *db, struct vml_error *err)
     int changed = c->how->edit(c->how->arg, &c->is, detail, err);
     if (changed <= 0)
         return changed;
-    return vml_image_write(db, &c->is, err) < 0
-               ? -1
-               : vml_history_add(db, c->is.id, c->where->owner, c->how->action, detail, err);
+    if (vml_image_write(db, &c->is, err) < 0 ||
+        (c->how->also && c->how->also(c->how->arg, db, &c->is, detail, err) < 0))
+        return -1;
+    return vml_history_add(db, c->is.id, c->where->owner, c->how->action, detail, err);
 }
 
 int vml_registry_change(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
@@ -148,18 +149,4 @@ int vml_registry_change(struct vml_store *s, const struct vml_where *where, cons
     else
         vml_image_clear(&c.is);
     return rc;
-}
-
-static int deregister(void *arg, struct vml_image *a, char detail[256], struct vml_error *err)
-{
-    (void)arg;
-    (void)detail;
-    return VML_SET(a->state, "State", VML_DEREGISTERED, err) < 0 ? -1 : 1;
-}
-
-int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,
-                            const char *id_or_name, struct vml_image *out, struct vml_error *err)
-{
-    const struct vml_change how = { "deregister", deregister, NULL };
-    return vml_registry_change(s, where, id_or_name, &how, out, err);
 }

@@ -145,6 +145,21 @@ int vml_registry_get(struct vml_store *s, const struct vml_where *where, const c
     return missing(db, where, id_or_name, err);
 }
 
+int vml_registry_own(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
+                     char id[32], struct vml_error *err)
+{
+    VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
+    if (vml_registry_get(s, where, id_or_name, &a, err) < 0) {
+        /* Only of the account's own is it said. */
+        if (strcmp(err->slug, "InvalidAMIID.Unavailable") != 0 || !vml_is_id(id_or_name, "ami-"))
+            return -1;
+        return vml_set_text(id, 32, "ImageId", id_or_name, err);
+    }
+    if (strcmp(a.owner, where->owner) != 0)
+        return vml_fail(err, VML_EREFUSED, "AuthFailure", "Not authorized for image:%s", a.id);
+    return vml_set_text(id, 32, "ImageId", a.id, err);
+}
+
 /* --- what was done -------------------------------------------------------------------------- */
 
 int vml_registry_history(struct vml_store *s, const char *id, vml_event_fn *fn, void *arg,

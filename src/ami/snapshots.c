@@ -100,6 +100,13 @@ static int get_own(struct vml_store *s, const struct vml_where *where, const cha
                : vml_fail(err, VML_EREFUSED, "AuthFailure", "Not authorized for snapshot:%s", id);
 }
 
+int vml_registry_snapshot_own(struct vml_store *s, const struct vml_where *where, const char *id,
+                              struct vml_error *err)
+{
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot r = { 0 };
+    return get_own(s, where, id, &r, err);
+}
+
 struct change {
     struct vml_store *store;
     const struct vml_where *where;
@@ -142,6 +149,5 @@ int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *wh
 int vml_registry_snapshot_delete(struct vml_store *s, const struct vml_where *where, const char *id,
                                  struct vml_error *err)
 {
-    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot r = { 0 };
-    return get_own(s, where, id, &r, err) < 0 ? -1 : vml_snapshot_delete(s, id, err);
+    return vml_registry_snapshot_own(s, where, id, err) < 0 ? -1 : vml_snapshot_delete(s, id, err);
 }

@@ -3,7 +3,15 @@
 static const struct verb verbs[] = {
     { "list", image_list, "list the account's AMIs in the region" },
     { "show", image_show, "tell all about some AMIs" },
+    { "tag", image_tag, "give AMIs tags" },
+    { "untag", image_untag, "take tags from AMIs" },
+    { "modify", image_modify, "change the description of AMIs, and the like" },
+    { "deprecate", image_deprecate, "say from when on AMIs should not be used" },
+    { "disable", image_disable, "let nobody use AMIs, and end their being shared" },
+    { "enable", image_enable, "let disabled AMIs be used again" },
+    { "protect", image_protect, "keep AMIs from being deregistered" },
     { "deregister", image_deregister, "take AMIs out of the registry; their snapshots stay" },
+    { "history", image_history, "tell what was done to an AMI, when and by whom" },
     { 0 },
 };
 

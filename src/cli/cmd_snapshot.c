@@ -247,7 +247,10 @@ static const struct verb verbs[] = {
     { "show", snapshot_show, "tell all about some snapshots" },
     { "copy", snapshot_copy, "make a snapshot of the same content, also in another region" },
     { "diff", snapshot_diff, "tell where two snapshots differ" },
+    { "tag", snapshot_tag, "give snapshots tags" },
+    { "untag", snapshot_untag, "take tags from snapshots" },
     { "delete", snapshot_delete, "delete snapshots that no AMI uses" },
+    { "history", snapshot_history, "tell what was done to a snapshot, when and by whom" },
     { 0 },
 };
 

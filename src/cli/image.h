@@ -5,7 +5,15 @@
 #include "local.h"
 #include "out.h"
 
-verb_fn image_list, image_show, image_deregister;
+verb_fn image_list, image_show, image_tag, image_untag, image_modify, image_deprecate,
+    image_disable, image_enable, image_protect, image_deregister, image_history;
+
+/* Changes each AMI that the command line names, one transaction each, and prints their IDs, or
+ * their records as JSON.  Where one is refused, the error names it, and a note those before it. */
+typedef int image_fn(void *arg, struct vml_store *s, const struct vml_where *where, const char *ami,
+                     struct vml_image *out, struct vml_error *err);
+int image_each(struct cli *cli, struct local *local, image_fn *fn, void *arg,
+               struct vml_error *err);
 
 /* As EC2's DescribeImages has it, and beside that what the registry alone knows. */
 json_t *image_json(const struct vml_image *a, struct vml_store *s);

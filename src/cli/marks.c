@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "table.h"
+
 /* --- JSON ----------------------------------------------------------------------------------- */
 
 json_t *marks_tags(const struct vml_marks *m)
@@ -55,6 +57,34 @@ json_t *marks_history(struct vml_store *s, const char *id, struct vml_error *err
     VML_AUTO(json_freep) json_t *events = json_array();
 
     return vml_registry_history(s, id, add_event, events, err) < 0 ? NULL : json_incref(events);
+}
+
+/* --- history --------------------------------------------------------------------------------- */
+
+static int add_row(void *arg, const struct vml_event *e, struct vml_error *err)
+{
+    char when[32];
+
+    return table_add(arg, err, out_time(when, e->at), e->account, e->action, e->detail, NULL);
+}
+
+int marks_print_history(const struct cli *cli, struct vml_store *s, const char *what,
+                        const char *id, struct vml_error *err)
+{
+    VML_AUTO(table_clear) struct table table = { 0 };
+    char key[16];
+
+    if (cli->json) {
+        json_t *events = marks_history(s, id, err);
+        snprintf(key, sizeof key, "%sId", what);
+        return events == NULL ? -1
+                              : out_json(json_pack("{s:s, s:o}", key, id, "Events", events), err);
+    }
+    if (table_add(&table, err, "WHEN", "ACCOUNT", "ACTION", "DETAIL", NULL) < 0 ||
+        vml_registry_history(s, id, add_row, &table, err) < 0)
+        return -1;
+    table_print(&table);
+    return 0;
 }
 
 /* --- text ----------------------------------------------------------------------------------- */

@@ -141,6 +141,12 @@ void out_notes(const char *name, const struct vml_notes *notes)
                  name != NULL ? ": " : "", notes->items[i].text, notes->items[i].slug);
 }
 
+void out_done_before(const struct cli *cli, int n)
+{
+    for (int i = 0; i < n; i++)
+        out_line(stderr, "vmlift: note: %s: is done, and stays so [cli/done]", cli->words[i]);
+}
+
 static const char *time_text(char buf[32], int64_t seconds, const char *form)
 {
     time_t t = (time_t)seconds;

@@ -17,6 +17,8 @@ void out_line(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 void out_error(const struct cli *cli, const struct vml_error *err);
 /* "vmlift: note: name: text [slug]" for each; name may be NULL. */
 void out_notes(const char *name, const struct vml_notes *notes);
+/* Operand number n (from 0) failed: notes say that those before it are done nonetheless. */
+void out_done_before(const struct cli *cli, int n);
 /* "yyyy-mm-ddThh:mm:ssZ" */
 const char *out_time(char buf[32], int64_t seconds);
 /* "yyyy-mm-ddThh:mm:ss.000Z", as EC2 spells it */

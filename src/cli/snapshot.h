@@ -4,6 +4,6 @@
 
 #include "cli.h"
 
-verb_fn snapshot_copy, snapshot_diff;
+verb_fn snapshot_copy, snapshot_diff, snapshot_tag, snapshot_untag, snapshot_history;
 
 #endif

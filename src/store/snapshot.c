@@ -94,33 +94,42 @@ int vml_snapshot_get(struct vml_store *s, const char *id, struct vml_snapshot *o
 
 /* --- deleting ------------------------------------------------------------------------------- */
 
-static int check_unused(struct vml_db *db, const char *id, struct vml_error *err)
+int vml_snapshot_user(struct vml_db *db, const char *id, char image[32], struct vml_error *err)
 {
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
-    int rc;
 
     if (vml_db_query(db, &st, err,
                      "SELECT images.id FROM mappings JOIN images ON images.id = mappings.image"
                      " WHERE mappings.snapshot = ? AND images.state <> 'deregistered'"
                      " ORDER BY images.seq LIMIT 1",
-                     "t", id) < 0 ||
-        (rc = vml_stmt_step(st, err)) < 0)
+                     "t", id) < 0)
         return -1;
-    if (rc == 0)
-        return 0;
-    return vml_fail(err, VML_EREFUSED, "InvalidSnapshot.InUse",
-                    "the snapshot %s is currently in use by %s", id, vml_stmt_text(st, 0));
+    int rc = vml_stmt_step(st, err);
+    if (rc == 1)
+        snprintf(image, 32, "%s", vml_stmt_text(st, 0));
+    return rc;
 }
 
 /* An image whose row is damaged might be one that uses it. */
-static int delete_row(void *arg, struct vml_db *db, struct vml_error *err)
+static int check_unused(struct vml_db *db, const char *id, struct vml_error *err)
+{
+    char image[32];
+
+    if (vml_table_check(db, "mappings", err) < 0 || vml_table_check(db, "images", err) < 0)
+        return -1;
+    int used = vml_snapshot_user(db, id, image, err);
+    if (used > 0)
+        return vml_fail(err, VML_EREFUSED, "InvalidSnapshot.InUse",
+                        "the snapshot %s is currently in use by %s", id, image);
+    return used;
+}
+
+int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error *err)
 {
     static const char *const parts[] = { "tags", "grants", "codes", "history" };
-    const char *id = arg;
     int64_t deleted = 0;
 
-    if (vml_table_check(db, "mappings", err) < 0 || vml_table_check(db, "images", err) < 0 ||
-        check_unused(db, id, err) < 0 ||
+    if (check_unused(db, id, err) < 0 ||
         vml_row_delete(db, &deleted, err, "snapshots", "id = ?", "t", id) < 0)
         return -1;
     if (deleted == 0)
@@ -131,11 +140,16 @@ static int delete_row(void *arg, struct vml_db *db, struct vml_error *err)
     return 0;
 }
 
+static int delete_one(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    return vml_snapshot_delete_also(db, arg, err);
+}
+
 int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *err)
 {
     VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
 
     return vml_txn_begin(&t, s, err) < 0
                ? -1
-               : vml_txn_commit(t, delete_row, (void *)(uintptr_t)id, err);
+               : vml_txn_commit(t, delete_one, (void *)(uintptr_t)id, err);
 }

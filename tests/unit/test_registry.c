@@ -225,26 +225,27 @@ static void test_refusals(struct vml_store *s)
 
 static void test_deregister(struct vml_store *s)
 {
-    VML_AUTO(vml_image_clear) struct vml_image was = { 0 }, gone = { 0 }, again = { 0 };
+    VML_AUTO(vml_image_clear) struct vml_image again = { 0 };
+    VML_AUTO(vml_deregistered_clear) struct vml_deregistered was = { 0 }, gone = { 0 };
     char first[32], second[32], text[128];
     add_named(s, "short-lived", first);
-    CHECK_OK(vml_registry_deregister(s, &here, "short-lived", &was, &err), &err);
-    CHECK_STR(was.id, first);
-    CHECK_STR(was.state, "deregistered");
-    CHECK_INT(was.n_mappings, 3);
+    CHECK_OK(vml_registry_deregister(s, &here, "short-lived", false, &was, &err), &err);
+    CHECK_STR(was.image.id, first);
+    CHECK_STR(was.image.state, "deregistered");
+    CHECK_INT(was.image.n_mappings, 3);
     snprintf(text, sizeof text, "The image id '[%s]' is no longer available", first);
     check_get_fails(s, &here, first, "InvalidAMIID.Unavailable", text);
     check_get_fails(s, &here, "short-lived", "InvalidAMIID.Unavailable", text);
-    CHECK_FAILS(vml_registry_deregister(s, &here, first, &gone, &err), &err,
+    CHECK_FAILS(vml_registry_deregister(s, &here, first, false, &gone, &err), &err,
                 "InvalidAMIID.Unavailable");
-    CHECK_FAILS(vml_registry_deregister(s, &here, "ami-0123456789abcdef0", NULL, &err), &err,
-                "InvalidAMIID.NotFound");
+    CHECK_FAILS(vml_registry_deregister(s, &here, "ami-0123456789abcdef0", false, &gone, &err),
+                &err, "InvalidAMIID.NotFound");
     /* the name is free again */
     add_named(s, "short-lived", second);
     CHECK_OK(vml_registry_get(s, &here, "short-lived", &again, &err), &err);
     CHECK_STR(again.id, second);
     check_get_fails(s, &here, first, "InvalidAMIID.Unavailable", text);
-    CHECK_OK(vml_registry_deregister(s, &here, second, NULL, &err), &err);
+    CHECK_OK(vml_registry_deregister(s, &here, second, false, &gone, &err), &err);
 }
 
 /* --- listing -------------------------------------------------------------------------------- */
