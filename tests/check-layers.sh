@@ -23,9 +23,9 @@ declare -A below=(
     [src/store]="base endian io codec image copy store key catalog/ codec/"
     [src/guest]="base endian io image guest"
     [src/target]="base io image package facts target"
-    [src/ami]="base endian io codec image copy package store key guest ami rules registry filter catalog/"
-    [src/cli]="base io codec image copy package facts store key guest target ami rules registry filter"
-    [src/nbd]="base io image copy package store key guest ami registry"
+    [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter catalog/"
+    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter"
+    [src/nbd]="base io image copy package store key guest ami registry share"
 )
 
 # without_comments FILE: strings are emptied too, so that words in messages do not count.

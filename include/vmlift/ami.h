@@ -145,8 +145,9 @@ struct vml_export {
     const struct vml_format *const *table;
     const struct vml_format *format;
     const char *subformat, *options; /* may be NULL */
-    const struct vml_where *where;
+    const struct vml_where *where;   /* who must be able to read it */
     struct vml_copy *copy;
+    struct vml_notes *notes; /* may be NULL: the way round a refusal */
 };
 int vml_export(struct vml_store *s, const char *image_or_snapshot, struct vml_output *o,
                const struct vml_export *how, struct vml_error *err);

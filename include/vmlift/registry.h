@@ -84,6 +84,7 @@ struct vml_change {
     /* What else belongs to it, in the same transaction, once the record is written; may be NULL. */
     int (*also)(void *arg, struct vml_db *db, const struct vml_image *a, char detail[256],
                 struct vml_error *err);
+    bool by_others; /* whoever sees the image may */
 };
 /* *out (may be NULL) gets the record as it is then, to be cleared.  Errors: of vml_registry_get, of
  * edit, and AuthFailure. */

@@ -52,6 +52,61 @@ int vml_rule_protect(const struct vml_image *a, bool with_cooldown, int64_t now,
                      struct vml_error *err);
 int vml_rule_deregister(const struct vml_image *a, int64_t now, struct vml_error *err);
 
+/* --- paravirtual images --------------------------------------------------------------------- */
+
+/* UnsupportedOperation where the region has none. */
+int vml_rule_pv_region(const char *region, struct vml_error *err);
+/* The kernel that starts them: EC2's newest PV-GRUB for the architecture (x86_64, i386) in the
+ * region; NULL: there is none. */
+const char *vml_rule_pv_grub(const char *region, const char *architecture);
+
+/* --- sharing and copying (rules_share.c) ----------------------------------------------------- */
+
+/* notes (may be NULL) gets the way round a refusal where there is one, as a command. */
+
+#define VML_CHANGES_MAX 500u /* at once */
+/* Whom grants are given to, or taken from. */
+struct vml_sharing {
+    const char *kind;            /* VML_GRANT_LAUNCH .. */
+    const char *const *grantees; /* accounts, VML_EVERYONE */
+    size_t n;
+    bool remove;
+    bool all; /* with remove: from whoever has one, grantees apart */
+};
+/* InvalidAMIAttributeItemValue for a grantee that is neither. */
+int vml_rule_grantees(const struct vml_sharing *how, struct vml_error *err);
+/* default_key: a snapshot of it is encrypted with an account's default key, as EC2's aws/ebs is. */
+int vml_rule_share_image(const struct vml_image *a, const struct vml_sharing *how, bool default_key,
+                         struct vml_notes *notes, struct vml_error *err);
+int vml_rule_share_snapshot(const struct vml_snapshot *s, const struct vml_marks *m,
+                            const struct vml_sharing *how, bool default_key,
+                            struct vml_notes *notes, struct vml_error *err);
+/* An account gives up its own permission to launch. */
+int vml_rule_leave(const struct vml_image *a, const char *account, struct vml_error *err);
+
+/* What is known of a snapshot that is to be read. */
+struct vml_source {
+    const char *snapshot; /* "": there is none */
+    const char *key;      /* "": it is not encrypted */
+    bool readable;        /* the account owns it, or may create volumes of it */
+    bool key_usable;      /* the account owns the key, or was granted it */
+};
+/* Who copies, to where, and how; key NULL: none is named. */
+struct vml_copying {
+    const char *account, *region;
+    bool encrypt;
+    const char *key;
+};
+/* All of the image's disks: InvalidRequest.  sources: of each mapping. */
+int vml_rule_read_image(const struct vml_image *a, const char *account,
+                        const struct vml_source *sources, struct vml_notes *notes,
+                        struct vml_error *err);
+int vml_rule_copy_image(const struct vml_image *a, const struct vml_copying *how,
+                        const struct vml_source *sources, struct vml_notes *notes,
+                        struct vml_error *err);
+int vml_rule_copy_snapshot(const struct vml_copying *how, const struct vml_source *source,
+                           struct vml_notes *notes, struct vml_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "vmlift/ami.h"
-#include "vmlift/registry.h"
+#include "vmlift/share.h"
 
 /* What is to be written: the machine and the snapshots its disks come from. */
 struct machine {
@@ -38,25 +38,24 @@ static int reserve(struct machine *m, size_t n, struct vml_error *err)
     return m->disks && m->to ? 0 : vml_fail_nomem(err);
 }
 
-static int of_snapshot(struct machine *m, struct vml_store *s, const struct vml_where *where,
+static int of_snapshot(struct machine *m, struct vml_store *s, const struct vml_export *how,
                        const char *id, struct vml_error *err)
 {
-    if (reserve(m, 1, err) < 0 || add_disk(m, s, id, err) < 0)
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot r = { 0 };
+    if (vml_registry_snapshot_get(s, how->where, id, &r, err) < 0 || reserve(m, 1, err) < 0 ||
+        add_disk(m, s, id, err) < 0)
         return -1;
-    if (strcmp(m->disks[0].owner, where->owner) != 0 ||
-        strcmp(m->disks[0].region, where->region) != 0)
-        return vml_fail(err, VML_ENOTFOUND, "snapshot/not-found",
-                        "%s: no such snapshot of account %s in %s", id, where->owner,
-                        where->region);
     snprintf(m->is.name, sizeof m->is.name, "%s", id);
     return 0;
 }
 
-static int of_image(struct machine *m, struct vml_store *s, const struct vml_where *where,
+static int of_image(struct machine *m, struct vml_store *s, const struct vml_export *how,
                     const char *id_or_name, struct vml_error *err)
 {
     VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
-    if (vml_registry_get(s, where, id_or_name, &a, err) < 0 || reserve(m, a.n_mappings, err) < 0)
+    if (vml_registry_get(s, how->where, id_or_name, &a, err) < 0 ||
+        vml_registry_readable(s, how->where, &a, how->notes, err) < 0 ||
+        reserve(m, a.n_mappings, err) < 0)
         return -1;
     for (size_t i = 0; i < a.n_mappings; i++) {
         if (!a.mappings[i].snapshot[0])
@@ -92,7 +91,7 @@ int vml_export(struct vml_store *s, const char *image_or_snapshot, struct vml_ou
     VML_AUTO(machine_clear) struct machine m = { 0 };
     VML_AUTO(vml_package_out_freep) struct vml_package_out *p = NULL;
     bool lone = strncmp(image_or_snapshot, "snap-", 5) == 0;
-    if ((lone ? of_snapshot : of_image)(&m, s, how->where, image_or_snapshot, err) < 0)
+    if ((lone ? of_snapshot : of_image)(&m, s, how, image_or_snapshot, err) < 0)
         return -1;
     if (m.n > 1 && !how->format->package)
         return vml_fail(err, VML_EUNSUPPORTED, "package/one-disk",

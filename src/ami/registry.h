@@ -18,6 +18,11 @@ bool vml_is_id(const char *text, const char *prefix);
 /* InvalidSnapshot.NotFound, InvalidSnapshotID.Malformed; -1. */
 int vml_snapshot_missing(const char *id, struct vml_error *err);
 
+/* vml_registry_snapshot_change as a part of a transaction's SQL.  1: it did, 0: there was nothing
+ * to do; *out (may be NULL) is to be cleared. */
+int vml_snapshot_change_in(struct vml_store *s, const struct vml_where *where, const char *id,
+                           const struct vml_snapshot_change *change,
+                           struct vml_registry_snapshot *out, struct vml_error *err);
 /* InvalidAMIName.Duplicate when an image of a's owner and region has a's name. */
 int vml_registry_name_free(struct vml_db *db, const struct vml_image *a, struct vml_error *err);
 

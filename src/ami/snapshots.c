@@ -107,6 +107,27 @@ int vml_registry_snapshot_own(struct vml_store *s, const struct vml_where *where
     return get_own(s, where, id, &r, err);
 }
 
+int vml_snapshot_change_in(struct vml_store *s, const struct vml_where *where, const char *id,
+                           const struct vml_snapshot_change *how, struct vml_registry_snapshot *out,
+                           struct vml_error *err)
+{
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot r = { 0 };
+    struct vml_db *db = vml_store_db(s);
+    char detail[256] = "";
+    if (get_own(s, where, id, &r, err) < 0)
+        return -1;
+    int changed = how->edit(how->arg, &r, detail, err);
+    if (changed < 0 ||
+        (changed > 0 && (vml_marks_write(db, r.is.id, &r.marks, err) < 0 ||
+                         vml_history_add(db, r.is.id, where->owner, how->action, detail, err) < 0)))
+        return -1;
+    if (out) {
+        *out = r;
+        r = (struct vml_registry_snapshot){ 0 };
+    }
+    return changed;
+}
+
 struct change {
     struct vml_store *store;
     const struct vml_where *where;
@@ -118,15 +139,8 @@ struct change {
 static int change(void *arg, struct vml_db *db, struct vml_error *err)
 {
     struct change *c = arg;
-    char detail[256] = "";
-    if (get_own(c->store, c->where, c->id, &c->is, err) < 0)
-        return -1;
-    int changed = c->how->edit(c->how->arg, &c->is, detail, err);
-    if (changed <= 0)
-        return changed;
-    return vml_marks_write(db, c->is.is.id, &c->is.marks, err) < 0
-               ? -1
-               : vml_history_add(db, c->is.is.id, c->where->owner, c->how->action, detail, err);
+    (void)db;
+    return vml_snapshot_change_in(c->store, c->where, c->id, c->how, &c->is, err) < 0 ? -1 : 0;
 }
 
 int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *where, const char *id,

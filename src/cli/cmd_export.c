@@ -32,23 +32,6 @@ static void export_clear(struct export *how)
     opt_list_clear(&how->to.options);
 }
 
-/* What the disks add up to, for the progress; unknown where that is not to be found out. */
-static uint64_t total_size(struct vml_store *s, const struct vml_where *where, const char *id)
-{
-    VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
-    VML_AUTO(vml_snapshot_clear) struct vml_snapshot snapshot = { 0 };
-    struct vml_error ignored = { 0 };
-    uint64_t total = 0;
-
-    if (vml_snapshot_get(s, id, &snapshot, &ignored) == 0)
-        return snapshot.size;
-    if (vml_registry_get(s, where, id, &image, &ignored) < 0)
-        return VML_SIZE_UNKNOWN;
-    for (size_t i = 0; i < image.n_mappings; i++)
-        total += image.mappings[i].size_gib * VML_GIB;
-    return total;
-}
-
 static int export(struct cli *cli, struct export *how, const char *id, const char *dst,
                   struct vml_error *err)
 {
@@ -56,6 +39,7 @@ static int export(struct cli *cli, struct export *how, const char *id, const cha
     VML_AUTO(vml_freep) char *options = NULL;
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(progress_end) struct progress progress = { 0 };
+    VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
     struct vml_output *o = NULL;
@@ -70,7 +54,7 @@ static int export(struct cli *cli, struct export *how, const char *id, const cha
         local_store(&how->local, LOCAL_READ, &s, err) < 0 ||
         target_open(&how->to, dst, &o, err) < 0)
         return -1;
-    progress_start(&progress, how->progress, total_size(s, &where, id));
+    progress_start(&progress, how->progress, local_size(s, &where, id));
     progress_attach(&progress, &copy);
     const struct vml_export what = {
         .table = vml_formats,
@@ -79,9 +63,11 @@ static int export(struct cli *cli, struct export *how, const char *id, const cha
         .options = options,
         .where = &where,
         .copy = &copy,
+        .notes = &notes,
     };
     int rc = vml_export(s, id, o, &what, err);
     progress_end(&progress);
+    out_notes(id, &notes);
     if (rc < 0 || !cli->json)
         return rc;
     return out_json(json_pack("{s:o, s:o, s:s}", "source", json_text(id), "path", json_text(dst),

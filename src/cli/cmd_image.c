@@ -3,6 +3,9 @@
 static const struct verb verbs[] = {
     { "list", image_list, "list the account's AMIs in the region" },
     { "show", image_show, "tell all about some AMIs" },
+    { "copy", image_copy, "make an AMI of the same disks, also in another region" },
+    { "share", image_share, "let other accounts launch AMIs" },
+    { "unshare", image_unshare, "take that back" },
     { "tag", image_tag, "give AMIs tags" },
     { "untag", image_untag, "take tags from AMIs" },
     { "modify", image_modify, "change the description of AMIs, and the like" },

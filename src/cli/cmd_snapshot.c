@@ -247,6 +247,8 @@ static const struct verb verbs[] = {
     { "show", snapshot_show, "tell all about some snapshots" },
     { "copy", snapshot_copy, "make a snapshot of the same content, also in another region" },
     { "diff", snapshot_diff, "tell where two snapshots differ" },
+    { "share", snapshot_share, "let other accounts read and copy snapshots" },
+    { "unshare", snapshot_unshare, "take that back" },
     { "tag", snapshot_tag, "give snapshots tags" },
     { "untag", snapshot_untag, "take tags from snapshots" },
     { "delete", snapshot_delete, "delete snapshots that no AMI uses" },

@@ -26,4 +26,14 @@ int encrypt_key(const struct encrypt *e, const char *verb, const struct local *l
                 struct vml_store *s, const struct vml_where *where, char id[37],
                 struct vml_notes *found, struct vml_error *err);
 
+/* The default key alone, for a callback that is called when it is needed: of struct encrypt_where.
+ */
+struct encrypt_where {
+    const struct local *local;
+    struct vml_store *store;
+    const struct vml_where *where;
+    struct vml_notes *found;
+};
+int encrypt_default(void *encrypt_where, char id[37], struct vml_error *err);
+
 #endif

@@ -117,12 +117,15 @@ int image_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
         if (vml_registry_get(s, &where, cli->words[i], &a, err) < 0)
             return -1;
         if (cli->json) {
-            json_array_append_new(images, image_json(&a, s));
+            json_t *v = image_json(&a, s);
+            image_add_sharing(v, &a, where.owner);
+            json_array_append_new(images, v);
             continue;
         }
         if (i > 0)
             out_line(stdout, "%s", "");
         show_text(&a, s);
+        image_show_sharing(&a, where.owner);
     }
     return cli->json ? out_json(json_pack("{s:O}", "Images", images), err) : 0;
 }

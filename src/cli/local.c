@@ -143,3 +143,19 @@ int local_open(struct local *l, enum local_open how, struct vml_where *where,
     *out = NULL;
     return local_where(l, where, err) < 0 ? -1 : local_store(l, how, out, err);
 }
+
+uint64_t local_size(struct vml_store *s, const struct vml_where *where, const char *id)
+{
+    VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
+    VML_AUTO(vml_snapshot_clear) struct vml_snapshot snapshot = { 0 };
+    struct vml_error ignored = { 0 };
+    uint64_t total = 0;
+
+    if (vml_snapshot_get(s, id, &snapshot, &ignored) == 0)
+        return snapshot.size;
+    if (vml_registry_get(s, where, id, &image, &ignored) < 0)
+        return VML_SIZE_UNKNOWN;
+    for (size_t i = 0; i < image.n_mappings; i++)
+        total += image.mappings[i].size_gib * VML_GIB;
+    return total;
+}

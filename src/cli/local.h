@@ -63,4 +63,8 @@ const char *local_passphrase_file(const struct local *l);
 /* The folder that local_store would open; malloc'd. */
 int local_dir(const struct local *l, char **out, struct vml_error *err);
 
+/* What the disks of an AMI or a snapshot add up to, for the progress; VML_SIZE_UNKNOWN where that
+ * is not to be found out. */
+uint64_t local_size(struct vml_store *s, const struct vml_where *where, const char *id);
+
 #endif

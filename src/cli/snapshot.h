@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
-verb_fn snapshot_copy, snapshot_diff, snapshot_tag, snapshot_untag, snapshot_history;
+verb_fn snapshot_copy, snapshot_diff, snapshot_share, snapshot_unshare, snapshot_tag,
+    snapshot_untag, snapshot_history;
 
 #endif

@@ -5,6 +5,7 @@
 #include "progress.h"
 #include "snapshot.h"
 #include "target.h"
+#include "vmlift/share.h"
 
 struct copy {
     struct local local;
@@ -34,49 +35,33 @@ static const struct opt_verb verb = {
     1,
     1,
     "Makes a snapshot of the same content and prints its ID. It is the account's, in the region "
-    "that --region names. No bytes are copied, but with --encrypt.",
+    "that --region names. No bytes are copied unless the key is another one: with --encrypt, of "
+    "another account's encrypted snapshot, and of any encrypted one into another region.",
     opts
 };
 
-/* IDs are valid in their own region only, and are the account's own. */
-static int check_source(struct vml_store *s, const char *id, const struct vml_where *where,
-                        const char *region, struct vml_snapshot *from, struct vml_error *err)
+static int copy(struct copy *how, const char *id, struct vml_snapshot *out, struct vml_notes *found,
+                struct vml_error *err)
 {
-    if (vml_snapshot_get(s, id, from, err) < 0)
-        return -1;
-    if (strcmp(from->owner, where->owner) != 0 || strcmp(from->region, region) != 0)
-        return vml_fail(
-            err, VML_ENOTFOUND, "snapshot/not-found", "%s: no such snapshot of account %s in %s%s",
-            id, where->owner, region,
-            strcmp(from->owner, where->owner) == 0 ? "; --source-region says where it is" : "");
-    return 0;
-}
-
-static int copy(struct copy *how, const char *id, struct vml_snapshot *what,
-                struct vml_notes *found, struct vml_error *err)
-{
-    VML_AUTO(vml_snapshot_clear) struct vml_snapshot from = { 0 };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(progress_end) struct progress progress = { 0 };
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
 
-    if (local_open(&how->local, LOCAL_WRITE, &where, &s, err) < 0 ||
-        check_source(s, id, &where, how->source_region != NULL ? how->source_region : where.region,
-                     &from, err) < 0 ||
-        encrypt_key(&how->encrypt, "snapshot copy", &how->local, s, &where, what->key, found, err) <
-            0)
+    if (local_open(&how->local, LOCAL_WRITE, &where, &s, err) < 0)
         return -1;
-    what->created = vml_now();
-    memcpy(what->owner, where.owner, strlen(where.owner) + 1);
-    memcpy(what->region, where.region, strlen(where.region) + 1);
-    if (how->description != NULL && (what->description = strdup(how->description)) == NULL)
-        return vml_fail_nomem(err);
-    if (strcmp(what->key, from.key) != 0 && what->key[0] != '\0') {
-        progress_start(&progress, how->progress, from.size);
-        progress_attach(&progress, &copy);
-    }
-    return vml_snapshot_copy(s, id, what, &copy, err);
+    progress_start(&progress, how->progress, local_size(s, &where, id));
+    progress_attach(&progress, &copy);
+    struct encrypt_where key = { &how->local, s, &where, found };
+    const struct vml_copying_how what = { .source_region = how->source_region,
+                                          .description = how->description,
+                                          .encrypt = how->encrypt.on,
+                                          .key = how->encrypt.key,
+                                          .default_key = encrypt_default,
+                                          .arg = &key,
+                                          .copy = &copy,
+                                          .notes = found };
+    return vml_registry_copy_snapshot(s, &where, id, &what, out, err);
 }
 
 int snapshot_copy(struct cli *cli, int argc, char **argv, struct vml_error *err)

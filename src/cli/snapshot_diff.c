@@ -6,10 +6,14 @@
 
 struct diff {
     struct local local;
+    const char *source_region;
 };
 
 static const struct opt opts[] = {
+    { 0, "source-region", "R", OPT_TEXT, offsetof(struct diff, source_region),
+      "the region that A is in, by default that of B" },
     OPT_STORE(diff),
+    OPT_WHERE(diff),
     { 0 },
 };
 
@@ -72,8 +76,9 @@ int snapshot_diff(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     struct diff how = { 0 };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
-    VML_AUTO(vml_snapshot_clear) struct vml_snapshot a = { 0 };
-    VML_AUTO(vml_snapshot_clear) struct vml_snapshot b = { 0 };
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot a = { 0 };
+    VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot b = { 0 };
+    struct vml_where where;
     struct answer answer = { .first = true };
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
@@ -81,14 +86,17 @@ int snapshot_diff(struct cli *cli, int argc, char **argv, struct vml_error *err)
         return rc < 0 ? -1 : 0;
     answer.json = cli->json;
     /* Once to count, so that what fails is an error alone, and not half an answer before it. */
-    if (local_store(&how.local, LOCAL_READ, &s, err) < 0 ||
-        vml_snapshot_get(s, cli->words[0], &a, err) < 0 ||
-        vml_snapshot_get(s, cli->words[1], &b, err) < 0 ||
-        vml_snapshot_diff(s, a.id, b.id, count_run, &answer, err) < 0)
+    if (local_open(&how.local, LOCAL_READ, &where, &s, err) < 0)
+        return -1;
+    const struct vml_where there = { where.owner,
+                                     how.source_region != NULL ? how.source_region : where.region };
+    if (vml_registry_snapshot_get(s, &there, cli->words[0], &a, err) < 0 ||
+        vml_registry_snapshot_get(s, &where, cli->words[1], &b, err) < 0 ||
+        vml_snapshot_diff(s, a.is.id, b.is.id, count_run, &answer, err) < 0)
         return -1;
     if (cli->json)
-        show_head(&a, &b, answer.bytes);
-    if (answer.runs > 0 && vml_snapshot_diff(s, a.id, b.id, show_run, &answer, err) < 0)
+        show_head(&a.is, &b.is, answer.bytes);
+    if (answer.runs > 0 && vml_snapshot_diff(s, a.is.id, b.is.id, show_run, &answer, err) < 0)
         return -1;
     if (cli->json)
         printf("%s]\n}\n", answer.runs > 0 ? "\n  " : "");

@@ -81,7 +81,8 @@ static int find_in_image(const struct source *s, const struct source_config *c,
     VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
     size_t n = 0, i;
 
-    if (vml_registry_get(s->store, where, c->image, &a, err) < 0)
+    if (vml_registry_get(s->store, where, c->image, &a, err) < 0 ||
+        vml_registry_readable(s->store, where, &a, NULL, err) < 0)
         return -1;
     for (size_t k = 0; k < a.n_mappings; k++)
         n += a.mappings[k].snapshot[0] != '\0';
@@ -103,8 +104,13 @@ static int open_snapshot(struct source *s, const struct source_config *c, struct
     if (vml_store_open(&s->store, c->store, false, err) < 0)
         return -1;
     vml_store_set_user(s->store, &(struct vml_key_user){ where.owner, give_passphrase, (void *)c });
-    if (c->snapshot != NULL)
-        return vml_snapshot_open(&s->reader, s->store, c->snapshot, err);
+    if (c->snapshot != NULL) {
+        VML_AUTO(vml_registry_snapshot_clear) struct vml_registry_snapshot seen = { 0 };
+
+        return vml_registry_snapshot_get(s->store, &where, c->snapshot, &seen, err) < 0
+                   ? -1
+                   : vml_snapshot_open(&s->reader, s->store, c->snapshot, err);
+    }
     return find_in_image(s, c, &where, snapshot, err) < 0
                ? -1
                : vml_snapshot_open(&s->reader, s->store, snapshot, err);

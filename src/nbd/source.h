@@ -4,7 +4,7 @@
 
 #include "vmlift/ami.h"
 #include "vmlift/key.h"
-#include "vmlift/registry.h"
+#include "vmlift/share.h"
 
 #define SOURCE_PARENTS_MAX 64u
 

@@ -79,7 +79,7 @@ refused nbd/config store=s
 refused nbd/config a.ova snapshot=x
 refused nbd/config a.ova disk=2
 refused InvalidAMIID.NotFound store=s image=absent
-refused snapshot/not-found store=s snapshot=snap-00000000000000000
+refused InvalidSnapshot.NotFound store=s snapshot=snap-00000000000000000
 refused image/foreign none.qed
 gzip -k a.raw
 refused nbd/needs-seek a.raw.gz

@@ -199,8 +199,8 @@ expect 4 package/one-disk "$VMLIFT" export two two.vmdk
 grep -q '\.ova' stderr || fail "no way out is named"
 expect 6 '' "$VMLIFT" export "$bios" copy.raw # is there already
 expect 6 InvalidAMIID.NotFound "$VMLIFT" export ami-0123456789abcdef0 none.raw
-expect 6 snapshot/not-found "$VMLIFT" export snap-0123456789abcdef0 none.raw
-expect 6 snapshot/not-found "$VMLIFT" export "$snap" none.raw --region eu-west-1
+expect 6 InvalidSnapshot.NotFound "$VMLIFT" export snap-0123456789abcdef0 none.raw
+expect 6 InvalidSnapshot.NotFound "$VMLIFT" export "$snap" none.raw --region eu-west-1
 [ ! -e none.raw ] || fail "a refused export left a file"
 [ ! -e two.vmdk ] || fail "a refused export left a file"
 
