@@ -72,16 +72,18 @@ bool vml_marks_granted(const struct vml_marks *m, const char *kind, const char *
 #define VML_PROTECTED          "enabled"
 #define VML_PROTECTED_COOLDOWN "enabled-with-cooldown"
 #define VML_COOLING_DOWN       "cooldown" /* switched off, and holds until protected_until */
+#define VML_INSTANCE_STORE     "instance-store"
 struct vml_image {
     char id[32]; /* "ami-" and 17 hex digits */
     int64_t seq; /* the order in which images were made; the registry's */
-    char name[132], description[256];
+    char name[132];
+    char description[1024]; /* at most 255 characters */
     char owner[16], region[32];
     char architecture[16];   /* x86_64, i386, arm64 */
     char virtualization[16]; /* hvm, paravirtual */
     char boot_mode[16];      /* legacy-bios, uefi, uefi-preferred, or "" (the instance type's) */
     char root_device[32];
-    char root_type[16];             /* ebs, instance-store */
+    char root_type[16];             /* ebs, VML_INSTANCE_STORE */
     char platform[16];              /* windows, or "" */
     char kernel[24], ramdisk[24];   /* "aki-..." and "ari-..." of a paravirtual one, or "" */
     char tpm[8], sriov[8], imds[8]; /* "v2.0", "simple", "v2.0", or "" */
@@ -116,17 +118,10 @@ bool vml_image_public(const struct vml_image *a);
 /* --- import.c, export.c --------------------------------------------------------------------- */
 
 struct vml_import {
-    const char *name, *description; /* description may be NULL */
-    const char *owner, *region;     /* 12 digits; "us-east-1" */
-    const char *architecture;       /* NULL: x86_64 */
-    const char *virtualization;     /* NULL: hvm */
-    const char *boot_mode;          /* NULL: from the OVF, else from the disk */
-    const char *root_device;        /* NULL: /dev/sda1 */
-    const char *source;             /* recorded in the image: where the package came from; of an
-                                       encrypted one only in the snapshots' sealed descriptions */
-    const char *key;                /* encrypt the snapshots with it; NULL: do not */
-    const struct vml_tag *tags;
-    size_t n_tags;
+    const char *source;      /* recorded in the image: where the package came from; of an
+                                encrypted one only in the snapshots' sealed descriptions */
+    const char *key;         /* encrypt the snapshots with it; NULL: do not */
+    const char *volume_type; /* of the disks' volumes: "gp3" */
     struct vml_copy *copy;   /* threads and progress (by disk) */
     uint64_t *healed;        /* may be NULL: gets how many damaged blocks of the store were healed,
                                 since the disks had them */
@@ -134,9 +129,15 @@ struct vml_import {
                                 the disks' notes; OVF and disk disagree on firmware .. */
 };
 /* One snapshot for each disk, the manifest checked, the image registered; all in one commit. Before
- * any byte is copied the rules that need no disk are checked. *out is the record, to be cleared. */
+ * any byte is copied the rules that need no disk are checked.
+ *
+ * *image says what the image is to be: name, owner, region, architecture, virtualization, root
+ * device, and what of the rest is known; boot mode, platform and the kernel of a paravirtual one
+ * are found where they are "".  Its mappings add devices without a snapshot; one of the device of a
+ * disk (vml_rule_nth_device) says what that disk's volume is.  It becomes the record that is
+ * registered, or empty where that fails. */
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
-               struct vml_image *out, struct vml_error *err);
+               struct vml_image *image, struct vml_error *err);
 
 /* Writes an image (its disks in mapping order, the root first) or a lone snapshot to `o`, which it
  * takes over also on failure. */

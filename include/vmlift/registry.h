@@ -74,6 +74,12 @@ int vml_registry_add(struct vml_db *db, struct vml_image *a, const char *action,
 int vml_registry_add_copy(struct vml_db *db, struct vml_image *a, const char *action,
                           const char *detail, struct vml_error *err);
 
+/* An image of snapshots that are there, or of files in a bucket: what RegisterImage does.  *a is as
+ * it is to be, but for what it may leave open: a volume's size (its snapshot's), the kernel of a
+ * paravirtual one, which a note tells.  It gets its ID. */
+int vml_register(struct vml_store *s, struct vml_image *a, struct vml_notes *notes,
+                 struct vml_error *err);
+
 /* Changes the record *a of the image, which is the account's own and is not deregistered: called
  * inside the transaction that writes it back.  1: it did, 0: there was nothing to do, -1: refused.
  * detail gets what history is to say. */

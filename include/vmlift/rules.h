@@ -17,7 +17,9 @@ int vml_rule_device(const char *device, const char *virtualization, bool root,
                     struct vml_error *err);
 /* The part of vml_rule_register that needs no disk: everything but the mappings. */
 int vml_rule_record(const struct vml_image *a, struct vml_error *err);
-/* The whole record as RegisterImage would check it; snapshot_size (bytes) for each mapping. */
+/* The whole record as RegisterImage would check it.  snapshot_size: bytes of each mapping's
+ * snapshot, 0 where it has none; NULL: the snapshots are still to come, and what depends on them is
+ * not checked. */
 int vml_rule_register(const struct vml_image *a, const uint64_t *snapshot_size,
                       struct vml_error *err);
 /* The device name for disk i of an image whose root is root_device: the root itself for 0, then
@@ -59,6 +61,8 @@ int vml_rule_pv_region(const char *region, struct vml_error *err);
 /* The kernel that starts them: EC2's newest PV-GRUB for the architecture (x86_64, i386) in the
  * region; NULL: there is none. */
 const char *vml_rule_pv_grub(const char *region, const char *architecture);
+/* InvalidParameterCombination when this kernel cannot read a GPT. */
+int vml_rule_pv_gpt(const char *kernel, struct vml_error *err);
 
 /* --- sharing and copying (rules_share.c) ----------------------------------------------------- */
 

@@ -66,11 +66,18 @@ static int look_at_snapshots(struct vml_db *db, const struct vml_image *a, struc
     return 0;
 }
 
-/* Who registers says nothing of encryption: a volume is encrypted when its snapshot is. */
+/* Who registers says nothing of encryption: a volume is encrypted when its snapshot is.  And it is
+ * as large as that, unless it is to be larger. */
 static int check(struct vml_db *db, struct vml_image *a, struct vml_error *err)
 {
     VML_AUTO(disks_clear) struct disks d = { 0 };
-    if (look_at_snapshots(db, a, &d, err) < 0 || vml_rule_register(a, d.size, err) < 0)
+    if (look_at_snapshots(db, a, &d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < a->n_mappings; i++) {
+        if (a->mappings[i].snapshot[0] && a->mappings[i].size_gib == 0)
+            a->mappings[i].size_gib = vml_div_up(d.size[i], VML_GIB);
+    }
+    if (vml_rule_register(a, d.size, err) < 0)
         return -1;
     for (size_t i = 0; i < a->n_mappings; i++) {
         if (a->mappings[i].snapshot[0])

@@ -9,12 +9,13 @@
 #include <string.h>
 
 #include "ami/peek.h"
+#include "ami/register.h"
 #include "ami/registry.h"
 #include "vmlift/key.h"
 #include "vmlift/rules.h"
 
-#define VOLUME_TYPE  "gp3" /* EC2's own default, gp2, ends at 16 TiB */
-#define MBR_BOOT_GIB 2047  /* the largest boot volume with an MBR */
+#define TO_COME \
+    "snap-00000000000000000" /* in place of the ID of a snapshot that is not there yet */
 
 struct import {
     struct vml_package *p;
@@ -25,6 +26,7 @@ struct import {
     struct vml_image image;
     struct vml_snapshot *snapshots; /* one for each disk */
     size_t n;
+    const char *mode_by;  /* who says the boot mode; NULL: nobody did */
     struct vml_boot boot; /* of disk 0 */
     char key[37];         /* what the snapshots are encrypted with, or "" */
     struct vml_copy own_copy;
@@ -48,32 +50,73 @@ static const char *or_else(const char *value, const char *otherwise)
     return value ? value : otherwise;
 }
 
+/* What the caller left open and the package says. */
 static int fill_image(struct import *m, struct vml_error *err)
 {
     const struct vml_import *how = m->how;
     struct vml_image *a = &m->image;
-    const char *platform = strcasestr(vml_package_machine(m->p)->os, "windows") ? "windows" : "";
-    if (vml_rule_name(how->name, err) < 0)
-        return -1;
-    if (VML_SET(a->name, "Name", how->name, err) < 0 ||
-        VML_SET(a->description, "Description", or_else(how->description, ""), err) < 0 ||
-        VML_SET(a->owner, "Owner", how->owner, err) < 0 ||
-        VML_SET(a->region, "Region", how->region, err) < 0 ||
-        VML_SET(a->architecture, "Architecture", or_else(how->architecture, "x86_64"), err) < 0 ||
-        VML_SET(a->virtualization, "Virtualization type", or_else(how->virtualization, "hvm"),
-                err) < 0 ||
-        VML_SET(a->boot_mode, "Boot mode", or_else(how->boot_mode, ""), err) < 0 ||
-        VML_SET(a->root_device, "Root device", or_else(how->root_device, "/dev/sda1"), err) < 0 ||
-        VML_SET(a->root_type, "Root device type", "ebs", err) < 0 ||
-        VML_SET(a->platform, "Platform", platform, err) < 0 ||
-        VML_SET(a->state, "State", VML_AVAILABLE, err) < 0)
+    bool windows = strcasestr(vml_package_machine(m->p)->os, "windows");
+    if (VML_SET(a->root_type, "Root device type", "ebs", err) < 0 ||
+        VML_SET(a->state, "State", VML_AVAILABLE, err) < 0 ||
+        (windows && VML_SET(a->platform, "Platform", "windows", err) < 0) ||
+        vml_set_owned(&a->source_format, vml_package_format(m->p), err) < 0 ||
+        /* The names of files that are encrypted are in the snapshots' sealed descriptions only. */
+        vml_set_owned(&a->source, how->key ? "" : or_else(how->source, ""), err) < 0)
         return -1;
     a->created = vml_now();
-    /* The names of files that are encrypted are in the snapshots' sealed descriptions only. */
-    if (vml_set_owned(&a->source, how->key ? "" : or_else(how->source, ""), err) < 0)
-        return -1;
-    for (size_t i = 0; i < how->n_tags; i++) {
-        if (vml_marks_tag(&a->marks, how->tags[i].key, how->tags[i].value, err) < 0)
+    return vml_image_kernel(a, m->notes, err);
+}
+
+/* The user's word, else what architecture and TPM leave, else the OVF's.  A paravirtual machine is
+ * started by its kernel. */
+static int say_boot_mode(struct import *m, struct vml_error *err)
+{
+    static const char *const firmware_modes[] = {
+        [VML_FIRMWARE_UNKNOWN] = "",
+        [VML_FIRMWARE_BIOS] = "legacy-bios",
+        [VML_FIRMWARE_UEFI] = "uefi",
+    };
+    struct vml_image *a = &m->image;
+    const char *mode = firmware_modes[vml_package_machine(m->p)->firmware];
+    m->mode_by = "the OVF";
+    if (a->boot_mode[0] || strcmp(a->virtualization, "hvm") != 0) {
+        m->mode_by = "the user";
+        return 0;
+    }
+    if (strncmp(a->architecture, "arm64", 5) == 0 || a->tpm[0]) {
+        mode = "uefi";
+        m->mode_by = a->tpm[0] ? "the TPM" : a->architecture;
+    }
+    return VML_SET(a->boot_mode, "Boot mode", mode, err);
+}
+
+/* Each disk's device, in the order of the disks; then the mappings that the caller added.  One that
+ * the caller made of a disk's device says what that disk's volume is. */
+static int map_disks(struct import *m, struct vml_error *err)
+{
+    struct vml_image *a = &m->image;
+    struct vml_mapping *given = a->mappings;
+    size_t n_given = a->n_mappings;
+    a->mappings = NULL;
+    a->n_mappings = 0;
+    VML_AUTO(vml_freep) struct vml_mapping *owned = given;
+    for (size_t i = 0; i < m->n; i++) {
+        struct vml_mapping to = { .delete_on_termination = i == 0 };
+        if (vml_rule_nth_device(to.device, a->root_device, i, err) < 0 ||
+            VML_SET(to.volume_type, "Volume type", m->how->volume_type, err) < 0)
+            return -1;
+        for (size_t k = 0; k < n_given; k++) {
+            if (strcmp(given[k].device, to.device) == 0) {
+                to = given[k];
+                memmove(&given[k], &given[k + 1], (--n_given - k) * sizeof *given);
+                break;
+            }
+        }
+        if (VML_SET(to.snapshot, "Snapshot", TO_COME, err) < 0 || vml_image_map(a, &to, err) < 0)
+            return -1;
+    }
+    for (size_t k = 0; k < n_given; k++) {
+        if (vml_image_map(a, &given[k], err) < 0)
             return -1;
     }
     return 0;
@@ -81,12 +124,11 @@ static int fill_image(struct import *m, struct vml_error *err)
 
 static int check_first(struct import *m, struct vml_db *db, struct vml_error *err)
 {
-    char device[32];
-    if (fill_image(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
+    if (fill_image(m, err) < 0 || say_boot_mode(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
         return -1;
     if (m->n == 0)
         return vml_fail(err, VML_EDATA, "import/no-disk", "the package has no disk to boot from");
-    if (vml_rule_nth_device(device, m->image.root_device, m->n - 1, err) < 0)
+    if (map_disks(m, err) < 0 || vml_rule_register(&m->image, NULL, err) < 0)
         return -1;
     return vml_registry_name_free(db, &m->image, err);
 }
@@ -192,62 +234,35 @@ static bool boots_by(const struct vml_boot *b, const char *mode)
     return b->uefi || (strcmp(mode, "uefi-preferred") == 0 && b->bios);
 }
 
-/* The user's word, else what the architecture leaves, else the OVF's, else what the disk can do. */
 static int decide_boot_mode(struct import *m, struct vml_error *err)
 {
-    static const char *const firmware_modes[] = {
-        [VML_FIRMWARE_UNKNOWN] = NULL,
-        [VML_FIRMWARE_BIOS] = "legacy-bios",
-        [VML_FIRMWARE_UEFI] = "uefi",
-    };
-    const char *found = vml_boot_mode(&m->boot);
+    const char *found = vml_boot_mode(&m->boot), *said = m->image.boot_mode;
     const char *file = vml_package_disk_name(m->p, 0);
-    const char *said = firmware_modes[vml_package_machine(m->p)->firmware], *who = "the OVF";
     if (strcmp(m->image.virtualization, "hvm") != 0)
-        return 0; /* a paravirtual machine is started by its kernel's loader */
-    if (m->how->boot_mode) {
-        said = m->how->boot_mode;
-        who = "the user";
-    } else if (strncmp(m->image.architecture, "arm64", 5) == 0) {
-        said = "uefi";
-        who = m->image.architecture;
-    }
+        return 0;
     if (!found[0])
         vml_note(m->notes, "import/boot-mode", "disk %s boots neither by BIOS nor by UEFI: %s",
                  file, m->boot.reason);
-    else if (said && !boots_by(&m->boot, said))
-        vml_note(m->notes, "import/boot-mode", "%s says boot mode %s, disk %s says %s: %s", who,
-                 said, file, found, m->boot.reason);
-    return VML_SET(m->image.boot_mode, "Boot mode", or_else(said, found), err);
+    else if (said[0] && !boots_by(&m->boot, said))
+        vml_note(m->notes, "import/boot-mode", "%s says boot mode %s, disk %s says %s: %s",
+                 m->mode_by, said, file, found, m->boot.reason);
+    return said[0] ? 0 : VML_SET(m->image.boot_mode, "Boot mode", found, err);
 }
 
-static int map_disks(struct import *m, struct vml_error *err)
+static int map_snapshots(struct import *m, struct vml_error *err)
 {
-    struct vml_image *a = &m->image;
-    a->mappings = calloc(m->n, sizeof *a->mappings);
-    if (!a->mappings)
-        return vml_fail_nomem(err);
-    for (a->n_mappings = 0; a->n_mappings < m->n; a->n_mappings++) {
-        struct vml_mapping *to = &a->mappings[a->n_mappings];
-        const struct vml_snapshot *snap = &m->snapshots[a->n_mappings];
-        if (vml_rule_nth_device(to->device, a->root_device, a->n_mappings, err) < 0)
-            return -1;
-        memcpy(to->snapshot, snap->id, sizeof to->snapshot);
-        to->size_gib = vml_div_up(snap->size, VML_GIB);
-        memcpy(to->volume_type, VOLUME_TYPE, sizeof VOLUME_TYPE);
-        to->delete_on_termination = a->n_mappings == 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct vml_mapping *to = &m->image.mappings[i];
+        memcpy(to->snapshot, m->snapshots[i].id, sizeof to->snapshot);
+        if (to->size_gib == 0)
+            to->size_gib = vml_div_up(m->snapshots[i].size, VML_GIB);
     }
-    if (m->boot.table == VML_TABLE_MBR && a->mappings[0].size_gib > MBR_BOOT_GIB)
-        vml_note(m->notes, "import/mbr-size",
-                 "disk %s has an MBR and %" PRIu64
-                 " GiB: EC2 boots from at most %d GiB of such a disk",
-                 vml_package_disk_name(m->p, 0), a->mappings[0].size_gib, MBR_BOOT_GIB);
-    return 0;
+    return vml_image_look(&m->image, m->image.mappings[0].size_gib, &m->boot, m->notes, err);
 }
 
 static int check_last(const struct import *m, struct vml_error *err)
 {
-    VML_AUTO(vml_freep) uint64_t *sizes = calloc(m->n, sizeof *sizes);
+    VML_AUTO(vml_freep) uint64_t *sizes = calloc(m->image.n_mappings, sizeof *sizes);
     if (!sizes)
         return vml_fail_nomem(err);
     for (size_t i = 0; i < m->n; i++)
@@ -264,12 +279,13 @@ static int add_image(void *arg, struct vml_db *db, struct vml_error *err)
 }
 
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
-               struct vml_image *out, struct vml_error *err)
+               struct vml_image *image, struct vml_error *err)
 {
     VML_AUTO(import_clear) struct import m = { .p = p, .how = how, .n = vml_package_count(p) };
     m.copy = how->copy ? how->copy : &m.own_copy;
     m.notes = how->notes ? how->notes : &m.own_notes;
-    *out = (struct vml_image){ 0 };
+    m.image = *image;
+    *image = (struct vml_image){ 0 };
     if (check_first(&m, vml_store_db(s), err) < 0 || check_key(&m, s, err) < 0)
         return -1;
     m.snapshots = calloc(m.n, sizeof *m.snapshots);
@@ -277,7 +293,7 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
         return vml_fail_nomem(err);
     if (vml_txn_begin(&m.txn, s, err) < 0 || import_disks(&m, err) < 0)
         return -1;
-    if (decide_boot_mode(&m, err) < 0 || map_disks(&m, err) < 0 || check_last(&m, err) < 0)
+    if (decide_boot_mode(&m, err) < 0 || map_snapshots(&m, err) < 0 || check_last(&m, err) < 0)
         return -1;
     if (vml_txn_commit(m.txn, add_image, &m, err) < 0)
         return -1;
@@ -286,7 +302,7 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
     if (vml_txn_healed(m.txn) > 0)
         vml_note(m.notes, "import/healed", "healed %" PRIu64 " damaged blocks of the store",
                  vml_txn_healed(m.txn));
-    *out = m.image;
+    *image = m.image;
     m.image = (struct vml_image){ 0 };
     return 0;
 }

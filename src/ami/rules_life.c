@@ -6,8 +6,9 @@
 
 #include "vmlift/rules.h"
 
-#define TAG_KEY_MAX   128
-#define TAG_VALUE_MAX 256
+#define TAG_KEY_MAX     128
+#define TAG_VALUE_MAX   256
+#define DESCRIPTION_MAX 255
 
 /* --- tags ----------------------------------------------------------------------------------- */
 
@@ -64,12 +65,13 @@ int vml_rule_tags(const struct vml_tag *tags, size_t n, struct vml_error *err)
 
 int vml_rule_description(const char *description, struct vml_error *err)
 {
-    size_t chars, max = sizeof((struct vml_image *)0)->description - 1;
+    size_t chars;
     if (!vml_utf8_count(description, &chars))
         return vml_fail(err, VML_EREFUSED, "InvalidParameterValue", "Description must be UTF-8");
-    if (strlen(description) > max)
+    if (chars > DESCRIPTION_MAX)
         return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "Description of %zu bytes, at most %zu allowed", strlen(description), max);
+                        "Description exceeds the maximum length of %d characters: it has %zu",
+                        DESCRIPTION_MAX, chars);
     return 0;
 }
 

@@ -1,39 +1,27 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "encrypt.h"
 #include "out.h"
 #include "progress.h"
+#include "record.h"
 #include "source.h"
-#include "tags.h"
 #include "target.h"
+
+#define IMPORT_VOLUME_TYPE "gp3" /* gp2 ends at 16 TiB */
 
 struct import {
     struct local local;
-    const char *from, *vm, *name, *description, *arch, *virt, *boot_mode, *root_device;
+    const char *from, *vm;
+    struct record record;
     struct encrypt encrypt;
     struct parents parents;
-    struct opt_list tags;
     bool progress, no_manifest;
     unsigned threads;
 };
 
-#define TEXT(name, value, field, help)                                 \
-    {                                                                  \
-        0, name, value, OPT_TEXT, offsetof(struct import, field), help \
-    }
 static const struct opt opts[] = {
     OPT_FROM(import),
     OPT_PACKAGE(import),
     OPT_PARENTS(import),
-    TEXT("name", "NAME", name, "the AMI's name, which its account and region have only once"),
-    TEXT("description", "TEXT", description, "the AMI's description"),
-    TEXT("arch", "A", arch, "x86_64 (the default), i386 or arm64"),
-    TEXT("virt", "V", virt, "hvm (the default) or paravirtual"),
-    TEXT("boot-mode", "M", boot_mode,
-         "legacy-bios, uefi or uefi-preferred; otherwise what the OVF or the disk says"),
-    TEXT("root-device", "D", root_device, "the root disk's device name (/dev/sda1)"),
-    { 0, "tag", "K=V", OPT_LIST, offsetof(struct import, tags), "tag the AMI; may be repeated" },
+    OPT_RECORD(import),
     OPT_ENCRYPT(import),
     OPT_PASSPHRASE(import),
     OPT_STORE(import),
@@ -42,7 +30,6 @@ static const struct opt opts[] = {
     OPT_COPY(import),
     { 0 },
 };
-#undef TEXT
 
 static const struct opt_verb verb = {
     "import",
@@ -57,11 +44,9 @@ static const struct opt_verb verb = {
 
 static void import_clear(struct import *how)
 {
-    opt_list_clear(&how->tags);
+    record_clear(&how->record);
     opt_list_clear(&how->parents.files);
 }
-
-/* --- the verb ------------------------------------------------------------------------------- */
 
 static uint64_t total_size(const struct vml_package *p)
 {
@@ -76,24 +61,24 @@ static uint64_t total_size(const struct vml_package *p)
     return total;
 }
 
-static json_t *result(const struct vml_image *a, uint64_t healed, json_t *notes)
+/* Its snapshots are what is in SRC. */
+static int check_mappings(const struct vml_image *a, struct vml_error *err)
 {
-    json_t *snapshots = json_array();
-
     for (size_t i = 0; i < a->n_mappings; i++)
-        json_array_append_new(snapshots, json_string(a->mappings[i].snapshot));
-    return json_pack("{s:s, s:o, s:I, s:O}", "ImageId", a->id, "SnapshotIds", snapshots, "healed",
-                     (json_int_t)healed, "notes", notes);
+        if (a->mappings[i].snapshot[0] != '\0')
+            return vml_fail(err, VML_EUSAGE, "usage/mapping",
+                            "import: --mapping: %s: the disks come from SRC; image register takes "
+                            "snapshots",
+                            a->mappings[i].device);
+    return 0;
 }
 
 static int import(struct cli *cli, struct import *how, const char *src, struct vml_image *image,
                   struct vml_notes *found, struct vml_error *err)
 {
-    VML_AUTO(tags_clear) struct tags tags = { 0 };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     VML_AUTO(progress_end) struct progress progress = { 0 };
-    VML_AUTO(json_freep) json_t *notes = json_array();
     struct vml_copy copy = { .threads = how->threads };
     struct vml_where where;
     char key[37];
@@ -104,10 +89,9 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     uint64_t healed = 0;
     bool seekable;
 
-    if (how->name == NULL)
-        return vml_fail(err, VML_EUSAGE, "usage/name", "import: the AMI needs a name: --name NAME");
     if (local_where(&how->local, &where, err) < 0 ||
-        tags_read(NULL, &how->tags, false, &tags, err) < 0 ||
+        record_fill(&how->record, "import", &where, IMPORT_VOLUME_TYPE, image, err) < 0 ||
+        check_mappings(image, err) < 0 ||
         source_open(&p, src, &open, "import", &seekable, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0 ||
         encrypt_key(&how->encrypt, "import", &how->local, s, &where, key, found, err) < 0)
@@ -115,18 +99,9 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     progress_start(&progress, how->progress, total_size(p));
     progress_attach(&progress, &copy);
     const struct vml_import what = {
-        .name = how->name,
-        .description = how->description,
-        .owner = where.owner,
-        .region = where.region,
-        .architecture = how->arch,
-        .virtualization = how->virt,
-        .boot_mode = how->boot_mode,
-        .root_device = how->root_device,
         .source = input_named(src),
         .key = key[0] != '\0' ? key : NULL,
-        .tags = tags.items,
-        .n_tags = tags.n,
+        .volume_type = record_volume_type(&how->record, IMPORT_VOLUME_TYPE),
         .copy = &copy,
         .healed = &healed,
         .notes = found,
@@ -137,13 +112,10 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     out_notes(input_named(src), found);
     if (rc < 0)
         return -1;
-    if (!cli->json) {
-        out_line(stdout, "%s", image->id);
-        return 0;
-    }
-    json_add_notes(notes, vml_package_notes(p));
-    json_add_notes(notes, found);
-    return out_json(result(image, healed, notes), err);
+    json_t *more = json_pack("{s:I, s:o}", "healed", (json_int_t)healed, "notes", json_array());
+    json_add_notes(json_object_get(more, "notes"), vml_package_notes(p));
+    json_add_notes(json_object_get(more, "notes"), found);
+    return record_print(cli, image, more, found, err);
 }
 
 int cmd_import(struct cli *cli, int argc, char **argv, struct vml_error *err)
@@ -155,11 +127,5 @@ int cmd_import(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (import(cli, &how, cli->words[0], &image, &notes, err) < 0)
-        return -1;
-    if (out_flush(err) < 0) { /* it is there all the same, and the user must learn its name */
-        vml_error_prefix(err, "%s is registered", image.id);
-        return -1;
-    }
-    return 0;
+    return import(cli, &how, cli->words[0], &image, &notes, err);
 }

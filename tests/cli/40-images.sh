@@ -95,7 +95,7 @@ refused InvalidParameterValue "$VMLIFT" import bios.raw --name new --description
 "$VMLIFT" import bios.raw --name bios --region eu-west-1 >/dev/null # another region, another name space
 truncate -s 2048G large.raw # EC2 starts no MBR on a volume of 2 TiB
 echo 'start=2048, type=83, bootable' | sfdisk -q --label dos large.raw
-expect 0 import/mbr-size "$VMLIFT" import large.raw --name large
+expect 0 image/mbr-size "$VMLIFT" import large.raw --name large
 rm large.raw
 cp bios.raw $'caf\xe9.raw'
 run "$VMLIFT" import $'caf\xe9.raw' --name latin-1 # a file's name may be any bytes

@@ -60,6 +60,7 @@ static void fill(struct vml_image *a, const char *name)
         .virtualization = "hvm",
         .boot_mode = "uefi-preferred",
         .root_device = "/dev/xvda",
+        .root_type = "ebs",
         .platform = "windows",
         .state = "available",
         .created = 1700000000,

@@ -181,7 +181,7 @@ static const struct {
     { "of others the key alone is enough", untag_plain, NULL },
 
     { "a description may be empty", description_none, NULL },
-    { "it has up to 255 bytes", description_255, NULL },
+    { "it has up to 255 characters", description_255, NULL },
     { "and no more", description_256, "InvalidParameterValue" },
     { "it is UTF-8", description_latin1, "InvalidParameterValue" },
     { "IMDS support is v2.0", imds_2, NULL },
