@@ -114,6 +114,8 @@ int vml_set_owned(char **field, const char *value, struct vml_error *err);
 const struct vml_mapping *vml_image_root(const struct vml_image *a);
 /* May everybody launch it? */
 bool vml_image_public(const struct vml_image *a);
+/* Its protection at that time: "" also when a cooldown is over. */
+const char *vml_image_protection(const struct vml_image *a, int64_t now);
 
 /* --- import.c, export.c --------------------------------------------------------------------- */
 

@@ -58,3 +58,9 @@ bool vml_image_public(const struct vml_image *a)
 {
     return vml_marks_granted(&a->marks, VML_GRANT_LAUNCH, VML_EVERYONE);
 }
+
+const char *vml_image_protection(const struct vml_image *a, int64_t now)
+{
+    bool over = strcmp(a->protection, VML_COOLING_DOWN) == 0 && a->protected_until <= now;
+    return over ? "" : a->protection;
+}

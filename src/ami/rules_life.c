@@ -169,9 +169,9 @@ int vml_rule_enable(const struct vml_image *a, struct vml_error *err)
 int vml_rule_protect(const struct vml_image *a, bool with_cooldown, int64_t now,
                      struct vml_error *err)
 {
-    bool has = strcmp(a->protection, VML_PROTECTED_COOLDOWN) == 0;
-    bool runs = strcmp(a->protection, VML_COOLING_DOWN) == 0 && a->protected_until > now;
-    if (!with_cooldown && (has || runs))
+    const char *is = vml_image_protection(a, now);
+    bool cools = strcmp(is, VML_PROTECTED_COOLDOWN) == 0 || strcmp(is, VML_COOLING_DOWN) == 0;
+    if (cools && !with_cooldown)
         return vml_fail(err, VML_EREFUSED, "OperationNotPermitted",
                         "Deregistration protection of %s has a cooldown, which ends only when the "
                         "protection is switched off and 24 hours are over",
@@ -181,14 +181,14 @@ int vml_rule_protect(const struct vml_image *a, bool with_cooldown, int64_t now,
 
 int vml_rule_deregister(const struct vml_image *a, int64_t now, struct vml_error *err)
 {
-    if (strcmp(a->protection, VML_PROTECTED) == 0 ||
-        strcmp(a->protection, VML_PROTECTED_COOLDOWN) == 0)
-        return vml_fail(err, VML_EREFUSED, "OperationNotPermitted",
-                        "The image %s is protected from deregistration", a->id);
-    if (strcmp(a->protection, VML_COOLING_DOWN) == 0 && a->protected_until > now)
+    const char *is = vml_image_protection(a, now);
+    if (is[0] == '\0')
+        return 0;
+    if (strcmp(is, VML_COOLING_DOWN) == 0)
         return vml_fail(err, VML_EREFUSED, "OperationNotPermitted",
                         "The image %s is protected from deregistration for another %" PRId64
                         " seconds: the cooldown of its protection is not over",
                         a->id, a->protected_until - now);
-    return 0;
+    return vml_fail(err, VML_EREFUSED, "OperationNotPermitted",
+                    "The image %s is protected from deregistration", a->id);
 }

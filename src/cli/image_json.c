@@ -116,9 +116,11 @@ static void set_codes(json_t *v, const struct vml_image *a)
  * documented. */
 static const char *protection(const struct vml_image *a)
 {
-    if (a->protection[0] == '\0')
+    const char *is = vml_image_protection(a, vml_now());
+
+    if (is[0] == '\0')
         return "disabled";
-    return strcmp(a->protection, "enabled") == 0 ? "enabled-without-cooldown" : a->protection;
+    return strcmp(is, VML_PROTECTED) == 0 ? "enabled-without-cooldown" : is;
 }
 
 static void set_rest(json_t *v, const struct vml_image *a)

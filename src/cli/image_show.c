@@ -81,7 +81,7 @@ static void show_text(const struct vml_image *a, struct vml_store *s)
     if (a->deprecated != 0)
         out_line(stdout, "%-14s %s%s", "deprecated:", out_time(when, a->deprecated),
                  a->deprecated <= vml_now() ? "" : " (not yet)");
-    line("protection:", a->protection);
+    line("protection:", vml_image_protection(a, vml_now()));
     show_source(a);
     out_line(stdout, "%-14s %s, %s", "machine:", a->architecture, a->virtualization);
     line("platform:", a->platform);

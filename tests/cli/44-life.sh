@@ -125,6 +125,7 @@ expect 2 usage/nothing "$VMLIFT" image modify web
 
 run "$VMLIFT" image deprecate web --at 2031-02-28T12:30:29Z # to the nearest minute
 is 'deprecate: at 2031-02-28T12:30Z' "$(last web)"
+is 2031-02-28T12:30:00.000Z "$(show web .DeprecationTime)"
 run "$VMLIFT" image deprecate web --at 2031-02-28T12:30:30.000Z
 is 'deprecate: at 2031-02-28T12:31Z' "$(last web)"
 run "$VMLIFT" image deprecate web --at 2031-12-31
@@ -136,6 +137,7 @@ refused InvalidParameterValue image deprecate web --at "$(date -u -d '+10 years 
 refused InvalidParameterValue image deprecate web --at 2020-01-01
 run "$VMLIFT" image deprecate web --cancel
 is 'cancel-deprecation: ' "$(last web)"
+is null "$(show web .DeprecationTime)"
 for wrong in tomorrow 2031-02-29 2031-13-01 2031-12-31T25:00Z 2031-12-31T12:00 +1d + +100001 '' 1900000000; do
     expect 2 usage/when "$VMLIFT" image deprecate web --at "$wrong"
 done
@@ -156,18 +158,24 @@ refused IncorrectState image enable web
 
 # --- protection: with a clock that is set forward
 
+protection=.DeregistrationProtection
+is disabled "$(show web $protection)"
 run "$VMLIFT" image protect web
+is enabled-without-cooldown "$(show web $protection)"
 refused OperationNotPermitted image deregister web
 refused OperationNotPermitted image deregister web --delete-snapshots
 run "$VMLIFT" image protect web --with-cooldown
 is 'protect: with cooldown' "$(last web)"
+is enabled-with-cooldown "$(show web $protection)"
 refused OperationNotPermitted image protect web # the cooldown is not to be got around
 run "$VMLIFT" image protect web --off
 is 'unprotect: holds for another 24 hours' "$(last web)"
 run "$VMLIFT" image protect web --off # does not begin anew
 refused OperationNotPermitted image deregister web
 refused OperationNotPermitted image protect web
+is cooldown "$(show web $protection)"
 at 86300 refused OperationNotPermitted image deregister web
+is disabled "$(at 86500 show web $protection)"
 at 86500 "$VMLIFT" image protect web >/dev/null
 run "$VMLIFT" image protect web --off
 is 'unprotect: ' "$(last web)"
