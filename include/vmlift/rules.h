@@ -45,6 +45,9 @@ int vml_rule_product_code(const struct vml_image *a, const char *code, struct vm
 /* at: as it was asked for, before it is rounded to the minute. */
 int vml_rule_deprecate(const struct vml_image *a, int64_t at, int64_t now, struct vml_error *err);
 int vml_rule_undeprecate(const struct vml_image *a, struct vml_error *err);
+/* When an image that becomes public is deprecated: of itself 2 years after its creation, unless it
+ * was to be before that. */
+int64_t vml_rule_public_deprecated(const struct vml_image *a);
 /* IncorrectState when it is so already. */
 int vml_rule_disable(const struct vml_image *a, struct vml_error *err);
 int vml_rule_enable(const struct vml_image *a, struct vml_error *err);

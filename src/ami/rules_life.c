@@ -130,6 +130,12 @@ int vml_rule_deprecate(const struct vml_image *a, int64_t at, int64_t now, struc
     return 0;
 }
 
+int64_t vml_rule_public_deprecated(const struct vml_image *a)
+{
+    int64_t latest = years_after(a->created, 2) / 60 * 60;
+    return a->deprecated != 0 && a->deprecated < latest ? a->deprecated : latest;
+}
+
 /* A public image's deprecation comes of itself; the guide's way to get rid of it is to make the
  * image private. */
 int vml_rule_undeprecate(const struct vml_image *a, struct vml_error *err)

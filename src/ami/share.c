@@ -168,6 +168,8 @@ static int edit_image(void *arg, struct vml_image *a, char detail[256], struct v
         vml_rule_share_image(a, share->how, default_key, share->notes, err) < 0)
         return -1;
     int changed = change_grants(&a->marks, share->how, detail, err);
+    if (changed > 0 && vml_image_public(a))
+        a->deprecated = vml_rule_public_deprecated(a);
     int below = changed >= 0 && share->with_snapshots ? share_snapshots(share, a, err) : 0;
     return changed < 0 || below < 0 ? -1 : changed;
 }

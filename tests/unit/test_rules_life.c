@@ -245,6 +245,12 @@ int main(void)
         if (rows[i].want)
             CHECK_INT(err.code, VML_EREFUSED);
     }
+    struct vml_image a = { .created = CREATED + 59 };
+    CHECK_INT(vml_rule_public_deprecated(&a), CREATED + 731 * DAY);
+    a.deprecated = CREATED + 731 * DAY + 60;
+    CHECK_INT(vml_rule_public_deprecated(&a), CREATED + 731 * DAY);
+    a.deprecated = CREATED + DAY;
+    CHECK_INT(vml_rule_public_deprecated(&a), CREATED + DAY);
     printf("%zu rules\n", sizeof rows / sizeof *rows);
     return 0;
 }
