@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ami/marks_rows.h"
 #include "ami/peek.h"
 #include "ami/register.h"
 #include "ami/registry.h"
@@ -275,7 +276,13 @@ static int check_last(const struct import *m, struct vml_error *err)
 static int add_image(void *arg, struct vml_db *db, struct vml_error *err)
 {
     struct import *m = arg;
-    return vml_registry_add(db, &m->image, "import", m->image.source, err);
+    if (vml_registry_add(db, &m->image, "import", m->image.source, err) < 0)
+        return -1;
+    for (size_t i = 0; i < m->n; i++) {
+        if (vml_history_add(db, m->snapshots[i].id, m->image.owner, "import", m->image.id, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,

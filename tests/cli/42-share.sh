@@ -179,7 +179,7 @@ as $golden image unshare web --public --with-snapshots
 unseen $stranger InvalidAMIID.NotFound image show "$web"
 is "$(snapshots_of $golden web)" "$(as $stranger snapshot list --json | jq -r '.Snapshots[].SnapshotId')" # its own
 refused $golden OperationNotPermitted 'owns the image' image unshare web --me
-is 'share share unshare' "$(snapshot $golden "$(snapshots_of $golden web)" '[.History[].Action] | join(" ")')"
+is 'import share share unshare' "$(snapshot $golden "$(snapshots_of $golden web)" '[.History[].Action] | join(" ")')"
 
 echo "--- encrypted: a customer's key can be shared, the default one not"
 key=$(as $golden key create)

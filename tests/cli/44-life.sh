@@ -47,6 +47,7 @@ web=$("$VMLIFT" import root.raw --name web --tag Env=Prod 2>/dev/null)
 db=$("$VMLIFT" import data.raw --name web-db 2>/dev/null)
 snap=$(show web '.BlockDeviceMappings[0].Ebs.SnapshotId')
 is import "$(events web)"
+is "import $web" "$("$VMLIFT" snapshot history --json "$snap" | jq -r '.Events[] | "\(.Action) \(.Detail)"')"
 
 # --- tags
 
@@ -144,15 +145,31 @@ done
 expect 2 usage/when "$VMLIFT" image deprecate web
 expect 2 usage/when "$VMLIFT" image deprecate web --cancel --at +1
 
+# A public AMI is deprecated 2 years after its creation, of itself, and can only be so before that.
+run "$VMLIFT" image deprecate web-db --at +1000
+run "$VMLIFT" image share web-db --public
+created=$(show web-db .CreationDate)
+is "$(date -u -d "$created +2 years" +%Y-%m-%dT%H:%M:00.000Z)" "$(show web-db .DeprecationTime)"
+expect 5 InvalidParameterValue "$VMLIFT" image deprecate web-db --at +1000
+expect 5 OperationNotPermitted "$VMLIFT" image deprecate web-db --cancel
+expect 5 OperationNotPermitted "$VMLIFT" image modify web-db --product-code abc123
+run "$VMLIFT" image deprecate web-db --at +100
+run "$VMLIFT" image unshare web-db --public
+run "$VMLIFT" image deprecate web-db --cancel
+
 # --- disabling
 
+run "$VMLIFT" image share web --with $stranger
 run "$VMLIFT" image disable web
 is disabled "$(show web .State)"
-is 'disable: ' "$(last web)"
+is "disable: no longer shared with $stranger" "$(last web)"
+expect 6 InvalidAMIID.NotFound "$VMLIFT" image show "$web" --account $stranger
 refused IncorrectState image disable web
 expect 5 InvalidAMIName.Duplicate "$VMLIFT" import root.raw --name web # it keeps its name
 expect 5 InvalidSnapshot.InUse "$VMLIFT" snapshot delete "$snap"       # and its snapshots
+expect 5 IncorrectState "$VMLIFT" image share web --with $stranger
 run "$VMLIFT" image enable web
+expect 6 InvalidAMIID.NotFound "$VMLIFT" image show "$web" --account $stranger # permission does not come back
 is available "$(show web .State)"
 refused IncorrectState image enable web
 
@@ -200,9 +217,9 @@ expect 6 InvalidSnapshot.NotFound "$VMLIFT" snapshot show "$snap"
 is deregister "$(events "$web" | grep -o '[a-z-]*$')"
 expect 6 InvalidAMIID.NotFound "$VMLIFT" image history "$web" --account $stranger
 expect 6 InvalidAMIID.NotFound "$VMLIFT" image history "$web" --region eu-west-1
-"$VMLIFT" image history "$web" | grep -qE '^[0-9-]{10}T[0-9:]{8}Z +000000000000 +disable *$' ||
+"$VMLIFT" image history "$web" | grep -qE '^[0-9-]{10}T[0-9:]{8}Z +000000000000 +disable +no longer shared with ' ||
     fail "no line of disabling"
-is 'import tag tag tag untag tag tag modify modify deprecate deprecate deprecate deprecate deprecate cancel-deprecation disable enable protect protect unprotect protect unprotect deregister' \
+is 'import tag tag tag untag tag tag modify modify deprecate deprecate deprecate deprecate deprecate cancel-deprecation share disable enable protect protect unprotect protect unprotect deregister' \
     "$(events "$web")"
 
 other=$(show "$copy" '.BlockDeviceMappings[0].Ebs.SnapshotId')
