@@ -91,15 +91,12 @@ int vml_snapshot_reveal(struct vml_store *s, struct vml_snapshot *snap, struct v
 /* Every snapshot, oldest first.  fn returns -1 to stop. */
 typedef int vml_snapshot_fn(void *arg, const struct vml_snapshot *snap, struct vml_error *err);
 int vml_snapshot_each(struct vml_store *s, vml_snapshot_fn *fn, void *arg, struct vml_error *err);
-/* A new snapshot of the same content, durable when it returns.  what->owner, region, description
- * (NULL: the source's), created and key ("": the source's) are taken from `what`, to be cleared;
- * the rest is filled in.  No bytes are copied unless the key is another one; then c has the threads
- * and progress.  The store's user must be able to use the key in what->region, and the source's to
- * read it; errors as of vml_snapshot_open and vml_txn_snapshot. */
-int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *what,
-                      struct vml_copy *c, struct vml_error *err);
-/* The same as a part of a transaction, which shows it.  The transaction keeps gc from taking away
- * what the source is made of from now on. */
+/* A new snapshot of the same content, as a part of a transaction, which shows it.  what->owner,
+ * region, description (NULL: the source's), created and key ("": the source's) are taken from
+ * `what`, to be cleared; the rest is filled in.  No bytes are copied unless the key is another one;
+ * then c has the threads and progress.  The store's user must be able to use the key in
+ * what->region, and the source's to read it; errors as of vml_snapshot_open and vml_txn_snapshot.
+ * The transaction keeps gc from taking away what the source is made of from now on. */
 int vml_txn_copy_snapshot(struct vml_txn *t, struct vml_store *s, const char *id,
                           struct vml_snapshot *what, struct vml_copy *c, struct vml_error *err);
 /* Removes the row; gc frees the blocks.  VML_EREFUSED InvalidSnapshot.InUse while an image uses it,

@@ -70,7 +70,7 @@ int vml_rule_share_image(const struct vml_image *a, const struct vml_sharing *ho
         return -1;
     if (how->remove)
         return 0;
-    if (strcmp(a->state, "disabled") == 0) {
+    if (strcmp(a->state, VML_DISABLED) == 0) {
         NOTE(notes, "\"vmlift image enable %s\" first", a->id);
         return vml_fail(err, VML_EREFUSED, "IncorrectState",
                         "The image '%s' is disabled and cannot be shared", a->id);
@@ -224,7 +224,7 @@ int vml_rule_copy_image(const struct vml_image *a, const struct vml_copying *how
     if (rule_encrypt(how, err) < 0)
         return -1;
     if (strcmp(a->state, "available") != 0) {
-        if (strcmp(a->state, "disabled") == 0)
+        if (strcmp(a->state, VML_DISABLED) == 0)
             NOTE(notes, "\"vmlift image enable %s\" first", a->id);
         return vml_fail(err, VML_EREFUSED, "IncorrectState",
                         "The image '%s' is %s and cannot be copied", a->id, a->state);

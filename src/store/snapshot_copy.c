@@ -56,13 +56,3 @@ int vml_txn_copy_snapshot(struct vml_txn *t, struct vml_store *s, const char *id
     return strcmp(what->key, from.key) == 0 ? same_tree(s, t, &from, what, err)
                                             : new_tree(s, t, &from, what, c, err);
 }
-
-int vml_snapshot_copy(struct vml_store *s, const char *id, struct vml_snapshot *what,
-                      struct vml_copy *c, struct vml_error *err)
-{
-    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
-
-    if (vml_txn_begin(&t, s, err) < 0 || vml_txn_copy_snapshot(t, s, id, what, c, err) < 0)
-        return -1;
-    return vml_txn_commit(t, NULL, NULL, err);
-}

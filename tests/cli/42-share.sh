@@ -228,6 +228,25 @@ VMLIFT_ACCOUNT=$friend expect 5 key/denied "$VMLIFT" export sealed no.raw
 is_disk $friend "$mine" a.raw
 is_disk $friend "$own" a.raw
 
+echo "--- disabled: neither shared nor copied; the marketplace's: not copied by others, not public"
+as $golden image share web --with $friend --with-snapshots
+as $golden image disable web
+unseen $friend InvalidAMIID.NotFound image show "$web" # that ended its being shared
+refused $golden IncorrectState 'is disabled' image share web --with $friend
+way "vmlift image enable $web"
+refused $golden IncorrectState 'is disabled' image copy web --name x-web
+way "vmlift image enable $web"
+as $golden image enable web
+as $golden image share web --with $friend --with-snapshots
+as $golden image modify web --product-code marketplace1
+is marketplace "$(image $friend "$web" .Visibility)"
+refused $golden OperationNotPermitted 'with product codes' image share web --public
+refused $friend InvalidRequest 'Images from AWS Marketplace cannot be copied to another AWS account' \
+    image copy web --name mine-too
+way "vmlift image create --from-image $web"
+as $golden image copy web --name own-copy >/dev/null # it takes the code along
+is marketplace1 "$(image $golden own-copy '.ProductCodes[0].ProductCodeId')"
+
 echo "--- all of that is in the packs, too"
 list() {
     for account in $golden $friend $stranger; do
