@@ -70,7 +70,7 @@ static int change_grants(struct vml_marks *m, const struct vml_sharing *how, cha
     for (size_t i = 0; i < how->n && len < 240; i++)
         len += (size_t)snprintf(detail + len, 256 - len, " %.12s", how->grantees[i]);
     if (how->all || len >= 240)
-        snprintf(detail + len, 256 - len, how->all ? " everybody" : " ..");
+        snprintf(detail + len, 256 - len, how->all ? " whoever had it" : " ..");
     return changed;
 }
 
