@@ -76,7 +76,7 @@ int vml_rule_share_image(const struct vml_image *a, const struct vml_sharing *ho
                         "The image '%s' is disabled and cannot be shared", a->id);
     }
     if (strcmp(how->kind, VML_GRANT_READ_BUCKET) == 0 &&
-        strcmp(a->root_type, "instance-store") != 0)
+        strcmp(a->root_type, VML_INSTANCE_STORE) != 0)
         return vml_fail(err, VML_EREFUSED, "InvalidParameterCombination",
                         "The image '%s' is in snapshots and not in a bucket", a->id);
     if (default_key) {
@@ -163,7 +163,7 @@ int vml_rule_read_image(const struct vml_image *a, const char *account,
                         const struct vml_source *sources, struct vml_notes *notes,
                         struct vml_error *err)
 {
-    if (strcmp(a->root_type, "instance-store") == 0 && strcmp(a->owner, account) != 0 &&
+    if (strcmp(a->root_type, VML_INSTANCE_STORE) == 0 && strcmp(a->owner, account) != 0 &&
         !vml_marks_granted(&a->marks, VML_GRANT_READ_BUCKET, account))
         return no_storage(a, account, NULL, notes, err);
     for (size_t i = 0; i < a->n_mappings; i++) {

@@ -2,9 +2,9 @@
 # Sharing and copying between accounts and regions: who sees and reads what, what a copy has and has
 # not, EC2's refusals and the ways round them.  What is read is compared with the disks themselves.
 . "$(dirname "$0")/../functions.sh"
-requires jq cmp
+requires jq cmp sfdisk
 
-export VMLIFT_STORE=$tmp/store AWS_REGION=us-east-1
+export VMLIFT_STORE=$tmp/store AWS_REGION=us-east-1 PATH=$PATH:/usr/sbin:/sbin
 golden=111111111111 friend=222222222222 stranger=333333333333
 
 # is WANTED GOT: what was printed
@@ -50,6 +50,9 @@ pack_bytes() {
 
 head -c 3000000 < <(yes 'vmlift golden image') >a.raw
 truncate -s 20M a.raw
+truncate -s 2M mbr.raw
+echo 'start=2048, type=83, bootable' | sfdisk -q --label dos mbr.raw
+mbr=$(as $golden import mbr.raw --name mbr 2>/dev/null)
 web=$(as $golden import a.raw --name web --tag Env=Prod --description 'the golden one' 2>/dev/null)
 disk=$(snapshots_of $golden "$web")
 
@@ -246,6 +249,43 @@ refused $friend InvalidRequest 'Images from AWS Marketplace cannot be copied to 
 way "vmlift image create --from-image $web"
 as $golden image copy web --name own-copy >/dev/null # it takes the code along
 is marketplace1 "$(image $golden own-copy '.ProductCodes[0].ProductCodeId')"
+
+echo "--- a billing product's: not copied by others; launched and made an image it takes the code along"
+disk=$(as $golden snapshot copy "$(snapshots_of $golden "$mbr")")
+billed=$(as $golden image register --name billed --snapshot "$disk" --platform windows \
+    --billing-product bp-6ba54002 2>/dev/null)
+as $golden image share billed --with $friend --with-snapshots
+refused $golden OperationNotPermitted 'with product codes' image share billed --public
+refused $friend InvalidRequest 'Images with EC2 BillingProduct codes cannot be copied to another AWS account' \
+    image copy billed --name mine-billed
+way "vmlift image create --from-image $billed"
+as $golden image copy billed --name own-billed >/dev/null
+is bp-6ba54002 "$(image $golden own-billed '.BillingProducts[0]')"
+as $friend snapshot copy "$disk" >/dev/null # the snapshot alone has no code
+
+echo "--- paravirtual: a region's own kernel, and only some regions"
+as $golden image register --name xen --snapshot "$disk" --virt paravirtual --kernel aki-88aa75e1 >/dev/null
+for region in us-east-2 eu-west-3 ap-south-1; do
+    refused $golden UnsupportedOperation "Region $region has no paravirtual images" \
+        image copy xen --name xen --source-region us-east-1 --region $region
+done
+VMLIFT_ACCOUNT=$golden expect 0 copy/kernel "$VMLIFT" image copy xen --name xen --source-region us-east-1 --region eu-west-1
+is 'paravirtual aki-dc9ed9af' "$(image $golden "$(cat stdout)" '"\(.VirtualizationType) \(.KernelId)"' --region eu-west-1)"
+near=$(as $golden image copy xen --name xen-near)
+is aki-88aa75e1 "$(image $golden "$near" .KernelId)"
+
+echo "--- an instance store: copying takes permission to read its bucket"
+as $golden image register --name bucket --location golden-bucket/web.manifest.xml >/dev/null
+as $golden image share bucket --with $friend 2>/dev/null
+refused $friend InvalidRequest "$storage" image copy bucket --name mine-bucket
+as $golden image share bucket --with $friend --bucket
+is $friend "$(image $golden bucket '.BucketPermissions[].UserId')"
+mine=$(as $friend image copy bucket --name mine-bucket)
+is "instance-store amis-for-$friend-in-us-east-1/$mine.manifest.xml" \
+    "$(image $friend "$mine" '"\(.RootDeviceType) \(.ImageLocation)"')"
+as $golden image unshare bucket --all --bucket
+refused $friend InvalidRequest "$storage" image copy bucket --name mine-again
+is '222222222222 0' "$(image $golden bucket '"\(.LaunchPermissions[0].UserId) \(.BucketPermissions | length)"')"
 
 echo "--- all of that is in the packs, too"
 list() {
