@@ -52,6 +52,8 @@ void vml_digest_freep(struct vml_digest **d);
 /* CRC-32C (Castagnoli; RFC 3720, appendix B.4) of len bytes more: crc is that of those before, 0
  * for none. */
 uint32_t vml_crc32c(uint32_t crc, const void *buf, size_t len);
+/* The same of CRC-32 (ISO-HDLC: zlib's, Ethernet's). */
+uint32_t vml_crc32(uint32_t crc, const void *buf, size_t len);
 void vml_sha256(const void *buf, size_t len, uint8_t out[32]);
 /* The SHA-256 of n buffers, out[i] that of the lens[i] bytes at bufs[i].  The calling thread does
  * it all, several of them side by side where the CPU has what that takes (x86): of one length, 4

@@ -1,6 +1,8 @@
 /* CRC-32C (Castagnoli), by halves of bytes: what is summed by it here are headers and logs, and not
- * disks. */
+ * disks.  CRC-32 is zlib's. */
 #include "vmlift/codec.h"
+
+#include <zlib.h>
 
 uint32_t vml_crc32c(uint32_t crc, const void *buf, size_t len)
 {
@@ -19,4 +21,9 @@ uint32_t vml_crc32c(uint32_t crc, const void *buf, size_t len)
         crc = crc >> 4 ^ table[crc & 15];
     }
     return ~crc;
+}
+
+uint32_t vml_crc32(uint32_t crc, const void *buf, size_t len)
+{
+    return (uint32_t)crc32_z(crc, buf, len);
 }
