@@ -64,6 +64,11 @@ int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *e
  * errors of vml_key_get, and key/passphrase. */
 int vml_txn_snapshot(struct vml_txn *t, uint64_t size, struct vml_snapshot *what,
                      struct vml_writer **out, struct vml_error *err);
+/* The disk of a snapshot that one of its writers has finished, seekable, before the commit: what
+ * was a pipe can be looked at here.  It costs a pack of its own.  The reader must be freed before
+ * the transaction. */
+int vml_txn_reader(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_reader **out,
+                   struct vml_error *err);
 /* Adds rows in the same SQL transaction; called by commit between begin and commit of the SQL. What
  * it changes of snapshots and images is recorded in the transaction's pack, too. */
 typedef int vml_txn_also(void *arg, struct vml_db *db, struct vml_error *err);

@@ -120,6 +120,13 @@ int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, 
 /* A snapshot whose tree is written: a row for the commit. */
 int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_error *err);
 
+/* --- reader.c ------------------------------------------------------------------------------- */
+
+/* The disk of a snapshot whose row is known, with the cipher of its key (NULL: it has none). */
+int vml_snapshot_reader(struct vml_reader **out, struct vml_store *s,
+                        const struct vml_snapshot *snap, const struct vml_cipher *cipher,
+                        struct vml_error *err);
+
 /* --- record.c ------------------------------------------------------------------------------- */
 
 #define VML_RESERVED  "reserved"  /* counter: the highest number that a commit took */

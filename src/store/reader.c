@@ -200,14 +200,45 @@ static int open_tree(struct snapshot_reader *r, const struct vml_snapshot *snap,
     return 0;
 }
 
+int vml_snapshot_reader(struct vml_reader **out, struct vml_store *s,
+                        const struct vml_snapshot *snap, const struct vml_cipher *cipher,
+                        struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *base = NULL;
+    struct snapshot_reader *r = calloc(1, sizeof *r);
+
+    if (r == NULL)
+        return vml_fail_nomem(err);
+    pthread_mutex_init(&r->lock, NULL);
+    for (unsigned i = 0; i < LEAVES_KEPT; i++)
+        r->kept[i].number = NO_LEAF;
+    base = &r->base;
+    r->base = (struct vml_reader){ .ops = &reader_ops,
+                                   .format = "store",
+                                   .subformat = "snapshot",
+                                   .size = snap->size,
+                                   .stored_size = VML_SIZE_UNKNOWN,
+                                   .unit = VML_BLOCK,
+                                   .can_seek = true };
+    r->store = s;
+    r->cipher = cipher;
+    if (open_tree(r, snap, err) < 0)
+        return -1;
+    *out = base;
+    base = NULL;
+    return 0;
+}
+
 /* That the row opens with the key says that its root is the one which was written, and so are the
  * addresses beneath it. */
-static int open_key(struct snapshot_reader *r, struct vml_snapshot *snap, struct vml_error *err)
+static int open_key(struct vml_store *s, struct vml_snapshot *snap,
+                    const struct vml_cipher **cipher, struct vml_error *err)
 {
+    *cipher = NULL;
     if (snap->key[0] == '\0')
         return 0;
-    if (vml_cipher_get(r->store, snap->key, snap->region, &r->cipher, err) == 0 &&
-        vml_snapshot_unseal(r->cipher, snap, err) == 0)
+    if (vml_cipher_get(s, snap->key, snap->region, cipher, err) == 0 &&
+        vml_snapshot_unseal(*cipher, snap, err) == 0)
         return 0;
     if (err->code != VML_EINTERRUPTED)
         vml_error_prefix(err, "%s", snap->id);
@@ -223,29 +254,9 @@ int vml_snapshot_open(struct vml_reader **out, struct vml_store *s, const char *
                       struct vml_error *err)
 {
     VML_AUTO(snapshot_freep) struct vml_snapshot snap = { .description = NULL };
-    VML_AUTO(vml_reader_freep) struct vml_reader *base = NULL;
-    struct snapshot_reader *r;
+    const struct vml_cipher *cipher;
 
-    if (vml_snapshot_get(s, id, &snap, err) < 0)
-        return -1;
-    r = calloc(1, sizeof *r);
-    if (r == NULL)
-        return vml_fail_nomem(err);
-    pthread_mutex_init(&r->lock, NULL);
-    for (unsigned i = 0; i < LEAVES_KEPT; i++)
-        r->kept[i].number = NO_LEAF;
-    base = &r->base;
-    r->base = (struct vml_reader){ .ops = &reader_ops,
-                                   .format = "store",
-                                   .subformat = "snapshot",
-                                   .size = snap.size,
-                                   .stored_size = VML_SIZE_UNKNOWN,
-                                   .unit = VML_BLOCK,
-                                   .can_seek = true };
-    r->store = s;
-    if (open_key(r, &snap, err) < 0 || open_tree(r, &snap, err) < 0)
-        return -1;
-    *out = base;
-    base = NULL;
-    return 0;
+    return vml_snapshot_get(s, id, &snap, err) < 0 || open_key(s, &snap, &cipher, err) < 0
+               ? -1
+               : vml_snapshot_reader(out, s, &snap, cipher, err);
 }

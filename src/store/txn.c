@@ -217,6 +217,23 @@ int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, str
     return 0;
 }
 
+/* A pack that is sealed can be read, and blocks that are in one are found as any others. */
+int vml_txn_reader(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_reader **out,
+                   struct vml_error *err)
+{
+    const struct vml_cipher *cipher = NULL;
+
+    if (check_alive(t, err) < 0)
+        return -1;
+    if (t->pack != NULL && seal_and_show(t, err) < 0) {
+        t->over = true;
+        return -1;
+    }
+    if (snap->key[0] != '\0' && vml_cipher_get(t->store, snap->key, snap->region, &cipher, err) < 0)
+        return -1;
+    return vml_snapshot_reader(out, t->store, snap, cipher, err);
+}
+
 /* --- the commit: inside its SQL transaction ------------------------------------------------- */
 
 static int insert_snapshots(struct vml_txn *t, struct vml_error *err)

@@ -29,6 +29,19 @@ static void make_key(char id[37])
     vml_key_clear(&key);
 }
 
+/* What is not committed yet can be read in its transaction. */
+static void check_pending(struct vml_txn *t, const struct vml_snapshot *what, const char *spec)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *want = fake_open(spec);
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    struct vml_copy copy = { .threads = 2 };
+    uint64_t first;
+
+    CHECK_OK(vml_txn_reader(t, what, &r, &err), &err);
+    CHECK_OK(vml_compare(want, r, &copy, &first, &err), &err);
+    CHECK_INT(first, VML_SIZE_UNKNOWN);
+}
+
 /* key NULL: not encrypted. */
 static struct vml_snapshot import(const char *spec, const char *key, unsigned threads)
 {
@@ -45,6 +58,7 @@ static struct vml_snapshot import(const char *spec, const char *key, unsigned th
     CHECK_OK(vml_txn_snapshot(t, r->size, &what, &w, &err), &err);
     CHECK_OK(vml_copy(r, w, &copy, &err), &err);
     vml_writer_freep(&w);
+    check_pending(t, &what, spec);
     CHECK_OK(vml_txn_commit(t, NULL, NULL, &err), &err);
     return what;
 }
