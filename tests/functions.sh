@@ -87,3 +87,15 @@ refuse() {
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
 }
+
+# make_esp DISK START SIZE [x64|aa64]: at START MiB of the disk a FAT of SIZE MiB with the smallest
+# loader for UEFI that there can be.
+make_esp() {
+    local disk=$1 start=$2 size=$3 arch=${4-x64} machine='\144\206'
+    [ "$arch" = x64 ] || machine='\144\252'
+    mkfs.fat --offset $((start * 2048)) "$disk" $((size * 1024)) >/dev/null 2>&1
+    # shellcheck disable=SC2059 # the format is what makes the bytes
+    printf "MZ%58s\\100\\0\\0\\0PE\\0\\0$machine\\0\\0%112s" >"$tmp/loader.efi"
+    MTOOLS_SKIP_CHECK=1 mmd -i "$disk@@${start}M" ::EFI ::EFI/BOOT
+    MTOOLS_SKIP_CHECK=1 mcopy -i "$disk@@${start}M" "$tmp/loader.efi" "::EFI/BOOT/BOOT${arch^^}.EFI"
+}

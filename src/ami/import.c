@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ami/marks_rows.h"
-#include "ami/peek.h"
 #include "ami/register.h"
 #include "ami/registry.h"
 #include "vmlift/key.h"
@@ -41,6 +40,7 @@ static void import_clear(struct import *m)
         vml_snapshot_clear(&m->snapshots[i]);
     free(m->snapshots);
     vml_image_clear(&m->image);
+    vml_boot_clear(&m->boot);
     vml_notes_clear(&m->own_notes);
 }
 
@@ -189,12 +189,13 @@ static int describe_snapshot(struct import *m, size_t i, struct vml_error *err)
     return 0;
 }
 
-static int read_boot(struct import *m, struct vml_writer *peek, struct vml_error *err)
+/* From the store, which can seek whatever the source was. */
+static int read_boot(struct import *m, struct vml_error *err)
 {
-    VML_AUTO(vml_reader_freep) struct vml_reader *seen = NULL;
-    if (vml_peek_reader(&seen, peek, err) < 0)
+    VML_AUTO(vml_reader_freep) struct vml_reader *stored = NULL;
+    if (vml_txn_reader(m->txn, &m->snapshots[0], &stored, err) < 0)
         return -1;
-    return vml_boot_read(seen, &m->boot, err);
+    return vml_boot_read(stored, &m->boot, err);
 }
 
 static int import_disk(struct import *m, size_t i, struct vml_reader *r, struct vml_error *err)
@@ -203,13 +204,10 @@ static int import_disk(struct import *m, size_t i, struct vml_reader *r, struct 
     if (describe_snapshot(m, i, err) < 0 ||
         vml_txn_snapshot(m->txn, r->size, &m->snapshots[i], &w, err) < 0)
         return -1;
-    bool boots = i == 0;
-    if (boots && vml_peek_writer(&w, err) < 0)
-        return -1;
     if (vml_copy(r, w, m->copy, err) < 0)
         return -1;
     pass_notes(m, i, &r->notes);
-    return boots ? read_boot(m, w, err) : 0;
+    return i == 0 ? read_boot(m, err) : 0;
 }
 
 static int import_disks(struct import *m, struct vml_error *err)

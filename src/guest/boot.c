@@ -1,57 +1,185 @@
-/* How a disk boots, from its own bytes.
- *
- *   0      440      446          512                                     size
- *   | boot code | id | 4 entries | 55 AA | GPT header, entries ..  ..  backup of the GPT |
- *
- * libblkid reads the tables: it checks a GPT's sums and takes the backup where the first is
- * damaged, and knows what looks like an MBR and is the boot sector of a FAT.  It wants a file
- * descriptor, so it gets a memory file of the disk's size that holds the first and the last MiB:
- * logical partitions, whose tables are strewn over the disk, are not counted, and nothing can make
- * it read more. */
-#include "vmlift/guest.h"
+/* How a disk boots: what the other files find, put together and judged. */
+#include "guest/internal.h"
 
-#include <blkid.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#define EDGE      (UINT64_C(1) << 20) /* what is read at each end */
-#define SECTOR    512
-#define BOOT_CODE 440u
-#define ENTRIES   446u
-#define SIGNATURE 510u
+#define EDGE        (64u << 10) /* of either end: nothing in it, and a disk is blank */
+#define LOOKED_INTO 32u         /* partitions; each costs some 25 KiB */
 
-#define TYPE_ESP       "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-#define TYPE_BIOS_BOOT "21686148-6449-6e6f-744e-656564454649"
-#define MBR_TYPE_ESP   0xef
-#define GPT_BOOTABLE   (1ull << 2) /* attribute: legacy BIOS bootable, for syslinux */
-
-struct edges {
-    uint8_t *head, *tail;
-    size_t head_len, tail_len; /* the tail starts behind the head; a small disk has none */
-};
-
-static void edges_clear(struct edges *e)
+struct vml_partition *vml_boot_add_partition(struct vml_boot *b)
 {
-    free(e->head);
-    free(e->tail);
+    if (b->n_partitions < VML_PARTITIONS_MAX)
+        return &b->partitions[b->n_partitions++];
+    if (b->n_partitions++ == VML_PARTITIONS_MAX)
+        vml_note(&b->notes, "boot/partitions-many", "more than %u partitions", VML_PARTITIONS_MAX);
+    b->n_partitions = VML_PARTITIONS_MAX;
+    return NULL;
 }
 
-static int read_edges(struct edges *e, struct vml_reader *r, struct vml_error *err)
+struct vml_loader *vml_boot_add_loader(struct vml_boot *b, const char *kind, unsigned partition,
+                                       const char *path)
 {
-    e->head_len = (size_t)vml_min_u64(EDGE, r->size);
-    e->tail_len = (size_t)vml_min_u64(EDGE, r->size - e->head_len);
-    e->head = malloc(e->head_len + 1);
-    e->tail = malloc(e->tail_len + 1);
-    if (e->head == NULL || e->tail == NULL)
-        return vml_fail_nomem(err);
-    if (vml_pread(r, e->head, e->head_len, 0, err) < 0)
-        return -1;
-    return e->tail_len == 0 ? 0 : vml_pread(r, e->tail, e->tail_len, r->size - e->tail_len, err);
+    struct vml_loader *l = &b->loaders[b->n_loaders];
+
+    if (b->n_loaders == VML_BOOT_LOADERS)
+        return NULL;
+    b->n_loaders++;
+    l->partition = partition;
+    snprintf(l->kind, sizeof l->kind, "%s", kind);
+    snprintf(l->path, sizeof l->path, "%s", path);
+    return l;
+}
+
+static bool is_arm(const char *arch)
+{
+    return strncmp(arch, "arm", 3) == 0;
+}
+
+void vml_boot_arch(struct vml_boot *b, unsigned strength, const char *arch, const char *from)
+{
+    if (arch[0] == '\0')
+        return;
+    if (b->arch[0] != '\0' && is_arm(arch) != is_arm(b->arch))
+        vml_note(&b->notes, "boot/architectures", "%s is for %s, and %s is for %s", b->arch_from,
+                 b->arch, from, arch);
+    if (strength <= b->arch_strength)
+        return;
+    b->arch_strength = strength;
+    snprintf(b->arch, sizeof b->arch, "%s", arch);
+    snprintf(b->arch_from, sizeof b->arch_from, "%s", from);
+}
+
+/* --- partitions ----------------------------------------------------------------------------- */
+
+static void check_ranges(struct vml_boot *b, uint64_t size)
+{
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        struct vml_partition *p = &b->partitions[i];
+
+        p->outside = p->off >= size || p->len > size - p->off;
+        if (p->outside)
+            vml_note(&b->notes, "boot/partition-outside",
+                     "partition %u reaches past the end of the disk: to byte %llu of %llu",
+                     p->number, (unsigned long long)(p->off + p->len), (unsigned long long)size);
+        for (size_t k = 0; k < i; k++) {
+            const struct vml_partition *q = &b->partitions[k];
+
+            if (p->off < q->off + q->len && q->off < p->off + p->len &&
+                !(q->extended && p->logical) && !p->extended)
+                vml_note(&b->notes, "boot/partition-overlap", "partitions %u and %u overlap",
+                         q->number, p->number);
+        }
+    }
+}
+
+static void look_into_volume(void *arg, struct vml_volume *v, const struct vml_region *g)
+{
+    vml_content_read(&v->content, g);
+    vml_linux_read(arg, 0, v->name, g);
+}
+
+static void look_into(struct vml_boot *b, struct vml_partition *p, const struct vml_region *disk)
+{
+    struct vml_region g = { disk->view, p->off, p->len };
+    size_t before = b->n_loaders;
+
+    vml_content_read(&p->content, &g);
+    if (strcmp(p->content.type, "vfat") == 0 || p->esp)
+        vml_efi_read(b, p, &g);
+    for (; !p->esp && before < b->n_loaders; before++)
+        if (b->loaders[before].fallback)
+            vml_note(&b->notes, "boot/esp-type",
+                     "partition %u has %s, but not the type of an EFI system partition", p->number,
+                     b->loaders[before].path);
+    if (strcmp(p->content.type, "LVM2_member") == 0)
+        vml_lvm_read(b, &g, look_into_volume, b);
+    else if (strncmp(p->content.type, "ext", 3) == 0)
+        vml_linux_read(b, p->number, NULL, &g);
+}
+
+static void look_into_partitions(struct vml_boot *b, const struct vml_region *disk)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        struct vml_partition *p = &b->partitions[i];
+
+        if (p->outside || p->extended || p->bios_boot)
+            continue;
+        if (n++ == LOOKED_INTO) {
+            vml_note(&b->notes, "boot/partitions-many",
+                     "only the first %u partitions were looked into", LOOKED_INTO);
+            return;
+        }
+        look_into(b, p, disk);
+    }
+}
+
+static void look_into_whole(struct vml_boot *b, const struct vml_region *disk)
+{
+    if (strcmp(b->whole.type, "LVM2_member") == 0)
+        vml_lvm_read(b, disk, look_into_volume, b);
+    else if (strncmp(b->whole.type, "ext", 3) == 0)
+        vml_linux_read(b, 0, NULL, disk);
+}
+
+/* Some first sectors end as an MBR does, and may be all zero where that has its entries. */
+static bool is_boot_sector(const struct vml_boot *b)
+{
+    static const char *const types[] = { "vfat", "ntfs", "exfat", "BitLocker" };
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(b->whole.type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_zero(const struct vml_region *disk, uint64_t off, size_t len)
+{
+    uint8_t buf[EDGE];
+
+    len = (size_t)vml_min_u64(len, disk->len - off);
+    return vml_region_read(disk, buf, len, off) && vml_is_zero(buf, len);
+}
+
+/* Nothing at either end, as far as it was looked at. */
+static bool is_blank(const struct vml_region *disk)
+{
+    return is_zero(disk, 0, EDGE) && is_zero(disk, disk->len - vml_min_u64(EDGE, disk->len), EDGE);
+}
+
+/* --- the judgement -------------------------------------------------------------------------- */
+
+static bool esp_loads(struct vml_boot *b)
+{
+    const struct vml_loader *told = NULL;
+    bool esp = false;
+
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        const struct vml_partition *p = &b->partitions[i];
+
+        esp = esp || p->esp;
+        for (size_t k = 0; p->esp && k < b->n_loaders; k++) {
+            const struct vml_loader *l = &b->loaders[k];
+
+            if (l->partition != p->number || l->arch[0] == '\0')
+                continue;
+            if (l->fallback)
+                return true;
+            told = l;
+        }
+    }
+    if (told != NULL)
+        vml_note(&b->notes, "boot/no-fallback",
+                 "the loader is %s, which only firmware that was told of it starts: a new machine "
+                 "looks for /EFI/BOOT/BOOT%s.EFI",
+                 told->path, is_arm(told->arch) ? "AA64" : "X64");
+    else if (esp)
+        vml_note(&b->notes, "boot/esp-empty", "the EFI system partition has no loader");
+    return told != NULL;
 }
 
 /* One more thing that was found. */
@@ -69,167 +197,96 @@ static void __attribute__((format(printf, 2, 3))) found(struct vml_boot *b, cons
     va_end(args);
 }
 
-/* --- the MBR -------------------------------------------------------------------------------- */
-
-static bool has_boot_code(const struct edges *e)
+static void tell_table(struct vml_boot *b)
 {
-    return e->head_len >= SECTOR && e->head[SIGNATURE] == 0x55 && e->head[SIGNATURE + 1] == 0xaa &&
-           !vml_is_zero(e->head, BOOT_CODE);
-}
+    static const char *const names[] = { [VML_TABLE_MBR] = "MBR", [VML_TABLE_GPT] = "GPT" };
 
-/* In front of a GPT: some firmware starts the boot code only then, so that it is set where it is
- * meant to be started. */
-static bool has_active_entry(const struct edges *e)
-{
-    for (size_t i = 0; i < 4 && e->head_len >= SECTOR; i++) {
-        const uint8_t *entry = e->head + ENTRIES + 16 * i;
+    if (b->table != VML_TABLE_NONE)
+        found(b, "%s%s with %zu partition%s", b->hybrid ? "hybrid " : "", names[b->table],
+              b->n_partitions, b->n_partitions == 1 ? "" : "s");
+    else if (b->whole.type[0] != '\0')
+        found(b, "no partition table, the disk is %s", b->whole.type);
+    else
+        found(b, "no partition table");
+    for (size_t i = 0; i < b->n_partitions; i++) {
+        const struct vml_partition *p = &b->partitions[i];
 
-        if (entry[0] == 0x80 && entry[4] != 0)
-            return true;
+        if (p->esp)
+            found(b, "partition %u is an EFI system partition", p->number);
+        if (p->bios_boot)
+            found(b, "partition %u is a BIOS boot partition", p->number);
+        if (strcmp(p->content.type, "crypto_LUKS") == 0 ||
+            strcmp(p->content.type, "BitLocker") == 0)
+            found(b, "partition %u is encrypted (%s)", p->number, p->content.type);
     }
-    return false;
 }
 
-/* The one entry by which an MBR covers a GPT. */
-static bool has_protective_entry(const struct edges *e)
+static void tell(struct vml_boot *b)
 {
-    for (size_t i = 0; i < 4 && e->head_len >= SECTOR; i++)
-        if (e->head[ENTRIES + 16 * i + 4] == 0xee)
-            return e->head[SIGNATURE] == 0x55 && e->head[SIGNATURE + 1] == 0xaa;
-    return false;
+    tell_table(b);
+    if (b->code[0] == '\0')
+        found(b, "no boot code");
+    else if (strcmp(b->code, "unknown") == 0)
+        found(b, "unknown boot code");
+    else
+        found(b, "boot code of %s", b->code);
+    for (size_t i = 0; i < b->n_loaders; i++)
+        if (b->loaders[i].fallback)
+            found(b, "%s (%s, %s)", b->loaders[i].path, b->loaders[i].kind, b->loaders[i].arch);
+    for (size_t i = 0; i < b->notes.n; i++)
+        if (strcmp(b->notes.items[i].slug, "boot/unread") != 0)
+            found(b, "%s", b->notes.items[i].text);
 }
 
-/* --- the table ------------------------------------------------------------------------------ */
-
-struct table {
-    uint64_t size;   /* of the disk */
-    unsigned inside; /* partitions that start on the disk */
-    bool esp, bios_boot, bootable;
-};
-
-static void read_partition(struct table *t, struct vml_boot *b, blkid_partition p)
+static void judge(struct vml_boot *b, const struct vml_region *disk)
 {
-    const char *type = blkid_partition_get_type_string(p);
-    bool gpt = b->table == VML_TABLE_GPT;
-    int number = blkid_partition_get_partno(p);
-    uint64_t start = (uint64_t)blkid_partition_get_start(p);
-    uint64_t length = (uint64_t)blkid_partition_get_size(p), sectors = t->size / SECTOR;
+    uint8_t mbr[VML_SECTOR] = { 0 };
+    bool has_sector = vml_region_read(disk, mbr, sizeof mbr, 0);
 
-    if (start >= sectors || length > sectors - start)
-        found(b, "partition %d reaches past the end of the disk", number);
-    if (start >= sectors)
-        return;
-    t->inside++;
-    if (gpt ? type != NULL && strcasecmp(type, TYPE_ESP) == 0
-            : blkid_partition_get_type(p) == MBR_TYPE_ESP) {
-        t->esp = true;
-        found(b, "partition %d is an EFI system partition", number);
-    }
-    if (gpt && type != NULL && strcasecmp(type, TYPE_BIOS_BOOT) == 0) {
-        t->bios_boot = true;
-        found(b, "partition %d is a BIOS boot partition", number);
-    }
-    if (gpt && (blkid_partition_get_flags(p) & GPT_BOOTABLE) != 0)
-        t->bootable = true;
-}
-
-static void read_table(struct table *t, struct vml_boot *b, blkid_partlist list)
-{
-    blkid_parttable table;
-    const char *type;
-    int n;
-
-    if (list == NULL || (table = blkid_partlist_get_table(list)) == NULL)
-        return;
-    type = blkid_parttable_get_type(table);
-    n = blkid_partlist_numof_partitions(list);
-    if (type != NULL && strcmp(type, "gpt") == 0)
-        b->table = VML_TABLE_GPT;
-    else if (type != NULL && strcmp(type, "dos") == 0)
-        b->table = VML_TABLE_MBR;
-    else if (type != NULL && strcasecmp(type, "pmbr") != 0) /* has_protective_entry finds that */
-        found(b, "a partition table of type %s", type);
-    if (b->table == VML_TABLE_NONE)
-        return;
-    b->partitions = n > 0 ? (unsigned)n : 0;
-    found(b, "%s with %u partition%s", b->table == VML_TABLE_GPT ? "GPT" : "MBR", b->partitions,
-          b->partitions == 1 ? "" : "s");
-    if (b->table == VML_TABLE_GPT && blkid_parttable_get_offset(table) != SECTOR)
-        found(b, "the first GPT is damaged, its backup at the disk's end is used");
-    for (int i = 0; i < n; i++)
-        read_partition(t, b, blkid_partlist_get_partition(list, i));
-}
-
-static int make_file(const struct edges *e, uint64_t size)
-{
-    int fd = memfd_create("vmlift-boot", MFD_CLOEXEC);
-
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size) == 0 &&
-        pwrite(fd, e->head, e->head_len, 0) == (ssize_t)e->head_len &&
-        pwrite(fd, e->tail, e->tail_len, (off_t)(size - e->tail_len)) == (ssize_t)e->tail_len)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-/* false: it could not be looked at, which is no fault of the disk. */
-static bool probe(struct table *t, struct vml_boot *b, const struct edges *e, uint64_t size)
-{
-    int fd = make_file(e, size);
-    blkid_probe pr = fd >= 0 ? blkid_new_probe() : NULL;
-    bool done = pr != NULL && blkid_probe_set_device(pr, fd, 0, 0) == 0;
-
-    if (done)
-        read_table(t, b, blkid_probe_get_partitions(pr));
-    if (pr != NULL)
-        blkid_free_probe(pr);
-    if (fd >= 0)
-        close(fd);
-    return done;
-}
-
-/* A GPT that starts at the second sector of 4096 bytes: EBS volumes have sectors of 512. */
-static bool has_large_sectors(const struct edges *e)
-{
-    return e->head_len >= 4096 + 8 && memcmp(e->head + 4096, "EFI PART", 8) == 0;
-}
-
-static void judge(struct vml_boot *b, const struct edges *e, uint64_t size)
-{
-    struct table t = { .size = size };
-    bool code = has_boot_code(e);
-
-    if (vml_is_zero(e->head, e->head_len) && vml_is_zero(e->tail, e->tail_len)) {
+    vml_content_read(&b->whole, disk);
+    if (b->whole.type[0] == '\0' && is_blank(disk)) {
         found(b, "blank");
         return;
     }
-    if (!probe(&t, b, e, size))
-        found(b, "the partition table could not be examined");
-    else if (b->table == VML_TABLE_NONE && has_large_sectors(e))
-        found(b, "a GPT for sectors of 4096 bytes, which machines with sectors of 512 do not see");
-    else if (b->table == VML_TABLE_NONE && has_protective_entry(e))
-        found(b, "an MBR that announces a GPT, but no valid GPT");
-    else if (b->table == VML_TABLE_NONE && b->reason[0] == '\0')
-        found(b, "no partition table");
-    found(b, code ? "boot code" : "no boot code");
-    b->uefi = t.esp;
-    if (b->table == VML_TABLE_MBR)
-        b->bios = code && t.inside > 0;
-    if (b->table == VML_TABLE_GPT)
-        b->bios = code && (t.bios_boot || t.bootable || has_active_entry(e));
+    if (has_sector && !vml_gpt_read(b, disk, mbr) && !is_boot_sector(b))
+        vml_mbr_read(b, disk, mbr);
+    check_ranges(b, disk->len);
+    if (b->table == VML_TABLE_NONE)
+        look_into_whole(b, disk);
+    look_into_partitions(b, disk);
+    if (has_sector)
+        vml_code_read(b, disk, mbr);
+    b->uefi = esp_loads(b);
+    vml_linux_root(b);
+    if (vml_view_spent(disk->view))
+        vml_note(&b->notes, "boot/unread",
+                 "%u bytes of the disk were read, and what more it would take was left",
+                 VML_BOOT_LIMIT);
+    tell(b);
 }
 
 int vml_boot_read(struct vml_reader *r, struct vml_boot *b, struct vml_error *err)
 {
-    VML_AUTO(edges_clear) struct edges e = { 0 };
+    VML_AUTO(vml_view_freep) struct vml_view *view = NULL;
 
     *b = (struct vml_boot){ .table = VML_TABLE_NONE };
-    if (read_edges(&e, r, err) < 0)
+    b->partitions = calloc(VML_PARTITIONS_MAX, sizeof *b->partitions);
+    b->volumes = calloc(VML_VOLUMES_MAX, sizeof *b->volumes);
+    if (b->partitions == NULL || b->volumes == NULL)
+        return vml_fail_nomem(err);
+    if (vml_view_open(&view, r, VML_BOOT_LIMIT, err) < 0)
         return -1;
-    judge(b, &e, r->size);
-    return 0;
+    judge(b, &(struct vml_region){ view, 0, r->size });
+    b->read = vml_view_bytes(view);
+    return vml_view_end(view, err);
+}
+
+void vml_boot_clear(struct vml_boot *b)
+{
+    free(b->partitions);
+    free(b->volumes);
+    vml_notes_clear(&b->notes);
+    *b = (struct vml_boot){ .table = VML_TABLE_NONE };
 }
 
 const char *vml_boot_mode(const struct vml_boot *b)

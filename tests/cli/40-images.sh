@@ -2,7 +2,7 @@
 # Images as EC2 has them: boot modes read from the disks, its device names and sizes, its refusals with its
 # error codes; and out again in every format.
 . "$(dirname "$0")/../functions.sh"
-requires sfdisk qemu-img jq tar
+requires sfdisk qemu-img jq tar mkfs.fat mcopy
 
 export VMLIFT_STORE=$tmp/store PATH=$PATH:/usr/sbin:/sbin
 
@@ -29,6 +29,7 @@ printf '\xfa\x31\xc0\x8e\xd0\xbc\x00\x7c' | dd of=bios.raw conv=notrunc status=n
 truncate -s 64M uefi.raw
 printf 'size=32M, type=U\ntype=L\n' | sfdisk -q --label gpt uefi.raw
 noise uefi.raw 40M 3000000 2
+make_esp uefi.raw 1 32
 truncate -s 3000M data.raw # 2.93 GiB
 noise data.raw 2G 1000000 3
 
