@@ -15,6 +15,7 @@ static const struct verb verbs[] = {
     { "map", cmd_map, "say which bytes of a disk are stored, and where" },
     { "hash", cmd_hash, "print the digest of a disk's bytes" },
     { "check", cmd_check, "look for damage, and ask what a target would say" },
+    { "inspect", cmd_inspect, "say what is inside a disk, and how it boots" },
     { "compare", cmd_compare, "tell whether two images hold the same disks" },
     { "import", cmd_import, "register an image in the local registry as an AMI" },
     { "export", cmd_export, "write an AMI or a snapshot to a file" },

@@ -29,7 +29,7 @@ head -1 help.txt | grep -qF "usage: vmlift" || fail "--help"
 "$VMLIFT" --version | grep -qE '^vmlift [0-9]+\.[0-9]+\.[0-9]+$' || fail "--version"
 
 top=$(verbs_of)
-for verb in convert info map hash check compare import export image snapshot key store; do
+for verb in convert info map hash check inspect compare import export image snapshot key store; do
     grep -qx "$verb" <<<"$top" || fail "no verb $verb in --help"
 done
 n=0
