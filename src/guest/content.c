@@ -8,6 +8,7 @@
 #include "guest/internal.h"
 
 #include <blkid.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 
 #define PIECE_MAX (12u << 10)
 
-/* Copies what there is of [off, off+len). */
+/* Copies what there is of [off, off+len).  What cannot be read is left out. */
 static bool copy_piece(int fd, const struct vml_region *g, uint64_t off, size_t len)
 {
     uint8_t buf[PIECE_MAX];
@@ -25,7 +26,7 @@ static bool copy_piece(int fd, const struct vml_region *g, uint64_t off, size_t 
     if (off >= g->len)
         return true;
     len = (size_t)vml_min_u64(vml_min_u64(len, sizeof buf), g->len - off);
-    return vml_region_read(g, buf, len, off) && pwrite(fd, buf, len, (off_t)off) == (ssize_t)len;
+    return !vml_region_read(g, buf, len, off) || pwrite(fd, buf, len, (off_t)off) == (ssize_t)len;
 }
 
 /* libblkid believes an NTFS only with the first records of its master file table, and a BitLocker
@@ -46,66 +47,72 @@ static bool copy_pointed(int fd, const struct vml_region *g, const uint8_t *boot
     return fat.root < 2 || copy_piece(fd, g, fat.data + (fat.root - 2) * fat.cluster, 4096);
 }
 
-static int make_file(const struct vml_region *g)
+static bool fill_file(int fd, const struct vml_region *g)
 {
     static const struct {
         unsigned off, len;
     } pieces[] = { { 0, 8192 }, { 32768, 4096 }, { 61440, 12288 } };
     uint8_t boot[VML_SECTOR];
-    int fd = memfd_create("vmlift-content", MFD_CLOEXEC);
-    bool ok = fd >= 0 && ftruncate(fd, (off_t)g->len) == 0 &&
-              vml_region_read(g, boot, sizeof boot, 0) && copy_pointed(fd, g, boot);
 
-    for (size_t i = 0; ok && i < sizeof pieces / sizeof pieces[0]; i++)
-        ok = copy_piece(fd, g, pieces[i].off, pieces[i].len);
-    if (fd >= 0 && !ok) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
+    if (ftruncate(fd, (off_t)g->len) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
+        if (!copy_piece(fd, g, pieces[i].off, pieces[i].len))
+            return false;
+    return !vml_region_read(g, boot, sizeof boot, 0) || copy_pointed(fd, g, boot);
 }
 
 static void take(char *to, size_t size, blkid_probe pr, const char *name)
 {
     const char *value;
 
-    if (blkid_probe_lookup_value(pr, name, &value, NULL) == 0)
+    if (blkid_probe_lookup_value(pr, name, &value, NULL) == 0 && value != NULL)
         snprintf(to, size, "%s", value);
 }
 
-static void probe(struct vml_content *c, blkid_probe pr, int fd, uint64_t len)
+static bool probe(struct vml_content *c, blkid_probe pr, int fd, uint64_t len)
 {
     int rc;
 
     if (blkid_probe_set_device(pr, fd, 0, (blkid_loff_t)len) != 0)
-        return;
+        return false;
     blkid_probe_enable_partitions(pr, 0);
     blkid_probe_enable_superblocks(pr, 1);
     blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_VERSION |
                                               BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
+    errno = 0;
     rc = blkid_do_safeprobe(pr);
+    if (errno == ENOMEM) /* which it takes for "not this one" */
+        return false;
     if (rc == -2) /* the signatures of two: which one holds is not to be told */
         snprintf(c->type, sizeof c->type, "ambiguous");
+    if (rc < -2)
+        errno = -rc; /* want of memory, which it passes on like this */
     if (rc != 0)
-        return;
+        return rc == 1 || rc == -2;
     take(c->type, sizeof c->type, pr, "TYPE");
     take(c->version, sizeof c->version, pr, "VERSION");
     take(c->label, sizeof c->label, pr, "LABEL");
     take(c->uuid, sizeof c->uuid, pr, "UUID");
+    return c->type[0] != '\0'; /* without memory it leaves out any of them */
 }
 
 void vml_content_read(struct vml_content *c, const struct vml_region *g)
 {
     blkid_probe pr;
+    bool done;
     int fd;
 
     *c = (struct vml_content){ .type = "" };
-    if (g->len < VML_SECTOR || (fd = make_file(g)) < 0)
+    if (g->len < VML_SECTOR)
         return;
-    pr = blkid_new_probe();
-    if (pr != NULL) {
-        probe(c, pr, fd, g->len);
+    fd = memfd_create("vmlift-content", MFD_CLOEXEC);
+    pr = fd >= 0 ? blkid_new_probe() : NULL;
+    done = pr != NULL && fill_file(fd, g) && probe(c, pr, fd, g->len);
+    if (!done)
+        vml_view_fail(g->view, "looking for file systems");
+    if (pr != NULL)
         blkid_free_probe(pr);
-    }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }

@@ -106,7 +106,7 @@ static bool read_inode(const struct vml_ext *ext, uint64_t number, struct inode 
 
 static uint64_t in_extents(const struct vml_ext *ext, const uint8_t *root, uint64_t want)
 {
-    VML_AUTO(vml_freep) uint8_t *node = malloc(ext->block);
+    VML_AUTO(vml_freep) uint8_t *node = vml_view_alloc(ext->g.view, ext->block);
     const uint8_t *p = root;
     size_t room = 60;
 
@@ -210,7 +210,7 @@ typedef bool name_fn(void *arg, const char *name, size_t len, uint32_t inode);
 /* Also a folder with an index reads as a plain one: the index hides in entries of inode 0. */
 static void each_name(const struct vml_ext *ext, const struct inode *folder, name_fn *fn, void *arg)
 {
-    VML_AUTO(vml_freep) uint8_t *block = malloc(ext->block);
+    VML_AUTO(vml_freep) uint8_t *block = vml_view_alloc(ext->g.view, ext->block);
 
     for (uint64_t off = 0; block != NULL && off < vml_min_u64(folder->size, FOLDER_MAX);
          off += ext->block) {

@@ -53,7 +53,7 @@ static const char *read_table(struct gpt *t, const struct vml_region *disk, uint
     bytes = (uint64_t)t->count * t->size;
     if (t->size < ENTRY_MIN || t->size % 8 != 0 || bytes > ENTRIES_MAX)
         return "it has entries of a strange length, or too many";
-    t->entries = malloc((size_t)bytes + 1);
+    t->entries = vml_view_alloc(disk->view, (size_t)bytes + 1);
     if (t->entries == NULL || le64(h + 72) > disk->len / VML_SECTOR ||
         !vml_region_read(disk, t->entries, (size_t)bytes, le64(h + 72) * VML_SECTOR))
         return "its entries cannot be read";

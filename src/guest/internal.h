@@ -27,7 +27,11 @@ int vml_view_open(struct vml_view **out, struct vml_reader *r, size_t limit, str
 void vml_view_freep(struct vml_view **v);
 uint64_t vml_view_bytes(const struct vml_view *v); /* read so far */
 bool vml_view_spent(const struct vml_view *v);     /* the limit kept something from being read */
-int vml_view_end(const struct vml_view *v, struct vml_error *err); /* -1: the disk's fault */
+/* malloc, whose failure the view keeps, too: else what cannot be told would be told wrong. */
+void *vml_view_alloc(struct vml_view *v, size_t len);
+/* Keeps errno, of something that is no fault of the disk. */
+void vml_view_fail(struct vml_view *v, const char *what);
+int vml_view_end(const struct vml_view *v, struct vml_error *err); /* -1: there was a failure */
 
 /* A part of the disk: a partition, a volume, or all of it. */
 struct vml_region {

@@ -62,7 +62,7 @@ static char *read_text(const struct vml_region *g)
         off >= area_len || len > area_len - VML_SECTOR)
         return NULL;
     first = vml_min_u64(len, area_len - off);
-    text = malloc((size_t)len + 1);
+    text = vml_view_alloc(g->view, (size_t)len + 1);
     if (text == NULL)
         return NULL;
     if (!vml_region_read(g, text, (size_t)first, area + off) ||

@@ -67,6 +67,21 @@ bool vml_view_spent(const struct vml_view *v)
     return v->spent;
 }
 
+void *vml_view_alloc(struct vml_view *v, size_t len)
+{
+    void *p = malloc(len);
+
+    if (p == NULL && v->error.code == VML_OK)
+        vml_fail_nomem(&v->error);
+    return p;
+}
+
+void vml_view_fail(struct vml_view *v, const char *what)
+{
+    if (v->error.code == VML_OK)
+        vml_fail_errno(&v->error, "%s", what);
+}
+
 int vml_view_end(const struct vml_view *v, struct vml_error *err)
 {
     if (v->error.code == VML_OK)

@@ -57,6 +57,7 @@ class Bench:
             for verb in ("info", "check"):
                 self.commands.append(Command(f"{verb} {name}", [verb, path]))
             self.commands.append(Command(f"info --json {name}", ["info", "--json", path]))
+            self.commands.append(Command(f"inspect {name}", ["inspect", "--boot", "--json", path]))
             words = ["convert", path, "{}/out/to." + name, *options, "--threads", "1"]
             self.commands.append(Command(f"convert {name}", words, output=True))
         words = ["import", os.path.join(top, "disk.ova"), "--name", "second", "--threads", "1"]
