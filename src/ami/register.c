@@ -40,7 +40,7 @@ static int look_at_root(struct vml_store *s, struct vml_image *a, struct vml_not
     VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { .description = NULL };
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
     const struct vml_mapping *root = vml_image_root(a);
-    struct vml_boot boot;
+    VML_AUTO(vml_boot_clear) struct vml_boot boot = { .table = VML_TABLE_NONE };
     struct vml_error why;
     if (!root || !root->snapshot[0] || vml_snapshot_get(s, root->snapshot, &snap, &why) < 0 ||
         strcmp(snap.owner, a->owner) != 0 || strcmp(snap.region, a->region) != 0)
