@@ -4,7 +4,6 @@
 
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init and its like: see vml_sha256 */
 #include <openssl/sha.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +12,6 @@
 
 struct sha256_way {
     size_t lanes; /* messages side by side */
-    size_t
-        least; /* with fewer of them, others in the remaining lanes for nothing, it does not pay */
-    bool (*there)(void);
     /* The next pieces of each message, from data[i], into the state that c[i] has. */
     void (*compress)(SHA256_CTX *c, const uint8_t *const *data, size_t pieces);
 };

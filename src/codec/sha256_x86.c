@@ -5,6 +5,8 @@
 
 #include <cpuid.h>
 #include <immintrin.h>
+#include <pthread.h>
+#include <stdbool.h>
 
 /* FIPS 180-4, 4.2.2 */
 static const uint32_t constants[64] = {
@@ -20,7 +22,7 @@ static const uint32_t constants[64] = {
 
 /* --- four: the SHA instructions ------------------------------------------------------------- */
 
-static bool has_sha(void)
+static bool find_sha(void)
 {
     unsigned a, b, c, d;
 
@@ -95,7 +97,7 @@ compress_4(SHA256_CTX *c, const uint8_t *const *data, size_t pieces)
 
 /* --- sixteen: AVX-512, a message in each lane of a register ---------------------------------- */
 
-static bool has_avx512(void)
+static bool find_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 }
@@ -200,17 +202,27 @@ AVX512 static void compress_16(SHA256_CTX *c, const uint8_t *const *data, size_t
     }
 }
 
+/* --- which of them -------------------------------------------------------------------------- */
+
+static bool has_sha, has_avx512;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Once: in a virtual machine the hypervisor answers CPUID, in as much time as a piece takes. */
+static void find_all(void)
+{
+    has_sha = find_sha();
+    has_avx512 = find_avx512();
+}
+
 const struct sha256_way *sha256_way(size_t n)
 {
-    static const struct sha256_way ways[] = {
-        { 16, 11, has_avx512, compress_16 },
-        { 4, 3, has_sha, compress_4 },
-    };
+    static const struct sha256_way four = { 4, compress_4 }, sixteen = { 16, compress_16 };
 
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        if (n >= ways[i].least && ways[i].there())
-            return &ways[i];
-    return NULL;
+    pthread_once(&once, find_all);
+    /* With fewer than these some lanes would be empty, and others quicker. */
+    if (has_avx512 && n >= 11)
+        return &sixteen;
+    return has_sha && n >= 3 ? &four : NULL;
 }
 
 #else
