@@ -40,7 +40,7 @@ static int trace_put(struct vml_writer *base, const struct vml_chunk *c, struct 
     CHECK_INT(c->off % t->base.unit, 0);
     CHECK(c->len % t->base.unit == 0 || c->off + c->len == t->base.size);
     if (c->kind == VML_DATA) {
-        CHECK(c->len <= VML_CHUNK && !vml_is_zero(c->data, c->len));
+        CHECK(c->len <= vml_max_u64(VML_CHUNK, t->base.batch) && !vml_is_zero(c->data, c->len));
         CHECK(c->enc_len == c->len && memcmp(c->enc, c->data, c->len) == 0);
     } else {
         CHECK(c->data == NULL);
@@ -108,6 +108,23 @@ static void chunks(void)
     }
 }
 
+/* A writer that likes more at once gets it, where the disk has it in one run. */
+static void batches(void)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = fake_open("text:5M hole:64K data:512K");
+    struct trace t = trace_of(r->size, true);
+    struct vml_copy c = { .threads = 3 };
+    struct vml_error err;
+
+    t.base.batch = 2 << 20;
+    CHECK_OK(vml_copy(r, &t.base, &c, &err), &err);
+    CHECK_STR(t.lines, "data 0 2097152\n"
+                       "data 2097152 2097152\n"
+                       "data 4194304 1048576\n"
+                       "hole 5242880 65536\n"
+                       "data 5308416 524288\n");
+}
+
 /* Of several failures the one that lies first in the disk is reported, whatever is quicker. */
 static void first_failure(void)
 {
@@ -161,6 +178,7 @@ static void interruption(void)
 int main(void)
 {
     chunks();
+    batches();
     first_failure();
     reports_progress();
     interruption();
