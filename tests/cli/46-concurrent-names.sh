@@ -47,9 +47,24 @@ done
 is "$rounds" "$("$VMLIFT" image list --json | jq '.Images | length')"
 is "$rounds" "$("$VMLIFT" snapshot list --json | jq '.Snapshots | length')" # the others left none
 
+snap=$("$VMLIFT" image show --json "$(cat out.?)" | jq -r '.Images[0].BlockDeviceMappings[0].Ebs.SnapshotId')
+register_one() {
+    exec "$VMLIFT" image register --snapshot "$snap" --name "$1"
+}
+for ((i = 1; i <= rounds; i++)); do
+    at_once register_one "registered $i"
+    one_wins "registered $i"
+done
+is $((2 * rounds)) "$("$VMLIFT" image list --json | jq '.Images | length')"
+
+# Of a name that is given up one of those that wait for it gets it.
+"$VMLIFT" image deregister 'registered 1' >/dev/null 2>&1
+at_once register_one 'registered 1'
+one_wins 'registered 1'
+
 # --- tags of one AMI from all sides
 
-ami=$(cat out.?)
+ami=$("$VMLIFT" import -f raw disk.1 --name tagged 2>/dev/null)
 tag_one() {
     local i
     for i in {1..4}; do
