@@ -132,7 +132,7 @@ static int plugin_config_complete(void)
     "store=FOLDER           a store, and of it:\n"                                       \
     "snapshot=ID            a snapshot, or\n"                                            \
     "image=ID|NAME          a machine image\n"                                           \
-    "account=N region=R     whose it is (000000000000, us-east-1)\n"                     \
+    "account=N region=R     who reads it, and where (000000000000, us-east-1)\n"         \
     "passphrase=+FILE       of the key of an encrypted snapshot; - asks\n"               \
     "disk=N                 of several disks, counted from 1"
 

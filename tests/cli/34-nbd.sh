@@ -97,6 +97,17 @@ refused key/passphrase store=s image=secret account=111122223333 passphrase=+wro
 refused key/passphrase store=s image=secret account=111122223333
 refused InvalidAMIID.NotFound store=s image=secret passphrase=+phrase.txt
 
+# Another account reads what is shared with it: of an image that takes its snapshots, too.
+refused InvalidAMIID.NotFound store=s image=one-disk account=222222222222
+refused InvalidSnapshot.NotFound store=s "snapshot=$snapshot" account=222222222222
+refused InvalidSnapshot.NotFound store=s "snapshot=$snapshot" region=eu-west-1
+"$VMLIFT" image share --store s one-disk --with 222222222222
+refused InvalidRequest store=s image=one-disk account=222222222222
+"$VMLIFT" image share --store s one-disk --with 222222222222 --with-snapshots
+# shellcheck disable=SC2016
+serve store=s image=one-disk account=222222222222 -- 'nbdcopy "$uri" out.raw'
+same a.raw out.raw
+
 # A child with its parents, as convert takes them.
 qemu-img convert -f raw -O vmdk a.raw base.vmdk
 qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk
