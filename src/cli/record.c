@@ -109,10 +109,12 @@ int record_print(const struct cli *cli, const struct vml_image *a, json_t *more,
 {
     int rc = 0;
 
-    if (cli->json)
+    if (cli->json) {
         rc = out_json(result(a, more, notes), err);
-    else
+    } else {
+        json_decref(more);
         out_line(stdout, "%s", a->id);
+    }
     if (rc == 0 && out_flush(err) == 0)
         return 0;
     vml_error_prefix(err, "%s is registered", a->id);
