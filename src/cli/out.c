@@ -167,16 +167,45 @@ const char *out_ec2_time(char buf[32], int64_t seconds)
     return time_text(buf, seconds, "%Y-%m-%dT%H:%M:%S.000Z");
 }
 
+/* jansson tells of some characters at a time, for each of which a stdio call costs more. */
+struct chunk {
+    char text[8192];
+    size_t len;
+};
+
+static int flush_chunk(struct chunk *c)
+{
+    size_t len = c->len;
+
+    c->len = 0;
+    return fwrite(c->text, 1, len, stdout) == len ? 0 : -1;
+}
+
+static int dump_some(const char *text, size_t len, void *chunk)
+{
+    struct chunk *c = chunk;
+
+    if (len > sizeof c->text - c->len && flush_chunk(c) < 0)
+        return -1;
+    if (len > sizeof c->text)
+        return fwrite(text, 1, len, stdout) == len ? 0 : -1;
+    memcpy(c->text + c->len, text, len);
+    c->len += len;
+    return 0;
+}
+
 static int dump(json_t *v, size_t flags, struct vml_error *err)
 {
+    struct chunk c = { .len = 0 };
+
     if (v == NULL || atomic_load(&json_lost)) {
         json_decref(v);
         return vml_fail_nomem(err);
     }
     /* All ASCII: what would disturb a terminal is then escaped by JSON's own rules. */
-    int rc = json_dumpf(v, stdout, flags | JSON_ENSURE_ASCII);
+    int rc = json_dump_callback(v, dump_some, &c, flags | JSON_ENSURE_ASCII);
     json_decref(v);
-    if (rc < 0 || putchar('\n') == EOF)
+    if (rc < 0 || flush_chunk(&c) < 0 || putchar('\n') == EOF)
         return vml_fail_errno(err, "standard output");
     return 0;
 }
