@@ -23,8 +23,8 @@ declare -A below=(
     [src/store]="base endian io codec image copy store key catalog/ codec/"
     [src/guest]="base endian io codec image guest"
     [src/target]="base io image package facts target"
-    [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter catalog/"
-    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter"
+    [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
+    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter cost prune"
     [src/nbd]="base io image copy package store key guest ami registry share"
 )
 

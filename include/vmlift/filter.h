@@ -46,6 +46,7 @@ void vml_filters_clear(struct vml_filters *f);
 bool vml_filters_image(const struct vml_filters *f, const struct vml_image *a);
 bool vml_filters_snapshot(const struct vml_filters *f, const struct vml_registry_snapshot *r);
 
+int vml_pattern_check(const char *pattern, struct vml_error *err); /* InvalidParameterValue */
 /* Does a value with wildcards stand for the text?  Its escapes are good ones. */
 bool vml_pattern_match(const char *pattern, const char *text);
 
@@ -59,7 +60,7 @@ struct vml_image_query {
     const char *const *owners;
     size_t n_owners;
     /* Any of these: accounts, "self", or "all", that were themselves given the permission to launch
-     * ("all": that are public). */
+     * ("all": that are public).  Of others' images only one's own permission is told. */
     const char *const *executable_by;
     size_t n_executable_by;
     bool deprecated; /* also others' that are deprecated, which else only their IDs bring up */
@@ -72,6 +73,23 @@ struct vml_image_query {
 int vml_registry_list(struct vml_store *s, const struct vml_where *where,
                       const struct vml_image_query *q, vml_image_fn *fn, void *arg,
                       struct vml_error *err);
+
+struct vml_snapshot_query {
+    const struct vml_filters *filters; /* NULL: none */
+    const char *const *ids;            /* none: all that are seen */
+    size_t n_ids;
+    const char *const *owners; /* as above */
+    size_t n_owners;
+    /* Any of these: accounts or "all" that were given the permission to create volumes, or "self",
+     * which is one's own, too. */
+    const char *const *restorable_by;
+    size_t n_restorable_by;
+    bool orphans; /* only one's own that no registered image uses */
+};
+/* Oldest first.  Errors: of vml_registry_snapshot_get for each ID, InvalidUserID.Malformed. */
+int vml_registry_snapshot_list(struct vml_store *s, const struct vml_where *where,
+                               const struct vml_snapshot_query *q, vml_registry_snapshot_fn *fn,
+                               void *arg, struct vml_error *err);
 
 /* --- what DescribeImages tells that follows from the record -------------------------------- */
 

@@ -110,6 +110,11 @@ int vml_snapshot_delete(struct vml_store *s, const char *id, struct vml_error *e
 /* The same as a part of a transaction: to be called inside a vml_txn_also.  A refusal has changed
  * nothing. */
 int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error *err);
+/* The same, for who deletes many in one transaction and has begun with vml_snapshot_uses_check. */
+int vml_snapshot_delete_next(struct vml_db *db, const char *id, struct vml_error *err);
+/* Can it be known which image uses which snapshot?  catalog/corrupt: an image that is damaged might
+ * use any. */
+int vml_snapshot_uses_check(struct vml_db *db, struct vml_error *err);
 /* 1: image gets the ID of the oldest registered image that uses it; 0: none does. */
 int vml_snapshot_user(struct vml_db *db, const char *id, char image[32], struct vml_error *err);
 

@@ -118,6 +118,24 @@ int vml_registry_add(struct vml_db *db, struct vml_image *a, const char *action,
 
 /* --- changing ------------------------------------------------------------------------------- */
 
+int vml_change_in(struct vml_store *s, struct vml_db *db, const struct vml_where *where,
+                  const char *id_or_name, const struct vml_change *how, struct vml_image *out,
+                  struct vml_error *err)
+{
+    char detail[256] = "";
+    if (vml_registry_get(s, where, id_or_name, out, err) < 0)
+        return -1;
+    if (!how->by_others && strcmp(out->owner, where->owner) != 0)
+        return vml_fail(err, VML_EREFUSED, "AuthFailure", "Not authorized for image:%s", out->id);
+    int changed = how->edit(how->arg, out, detail, err);
+    if (changed <= 0)
+        return changed;
+    if (vml_image_write(db, out, err) < 0 ||
+        (how->also && how->also(how->arg, db, out, detail, err) < 0))
+        return -1;
+    return vml_history_add(db, out->id, where->owner, how->action, detail, err);
+}
+
 struct change {
     struct vml_store *store;
     const struct vml_where *where;
@@ -129,18 +147,7 @@ struct change {
 static int change(void *arg, struct vml_db *db, struct vml_error *err)
 {
     struct change *c = arg;
-    char detail[256] = "";
-    if (vml_registry_get(c->store, c->where, c->id_or_name, &c->is, err) < 0)
-        return -1;
-    if (!c->how->by_others && strcmp(c->is.owner, c->where->owner) != 0)
-        return vml_fail(err, VML_EREFUSED, "AuthFailure", "Not authorized for image:%s", c->is.id);
-    int changed = c->how->edit(c->how->arg, &c->is, detail, err);
-    if (changed <= 0)
-        return changed;
-    if (vml_image_write(db, &c->is, err) < 0 ||
-        (c->how->also && c->how->also(c->how->arg, db, &c->is, detail, err) < 0))
-        return -1;
-    return vml_history_add(db, c->is.id, c->where->owner, c->how->action, detail, err);
+    return vml_change_in(c->store, db, c->where, c->id_or_name, c->how, &c->is, err);
 }
 
 int vml_registry_change(struct vml_store *s, const struct vml_where *where, const char *id_or_name,

@@ -176,6 +176,15 @@ static const char *wrong_escape(const char *pattern)
     return NULL;
 }
 
+int vml_pattern_check(const char *pattern, struct vml_error *err)
+{
+    const char *wrong = wrong_escape(pattern);
+    return wrong ? vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
+                            "Invalid filter value: The escape sequence '%.*s' is invalid",
+                            (int)(wrong[1] ? 1 + character(wrong + 1) : 1), wrong)
+                 : 0;
+}
+
 static size_t characters(const char *text)
 {
     size_t n = 0;
@@ -224,11 +233,8 @@ static int add_value(struct vml_filters *f, char *text, struct vml_error *err)
     x->values = more;
     more[x->n] = (struct vml_filter_value){ .pattern = text };
     struct vml_filter_value *v = &more[x->n++];
-    const char *wrong = wrong_escape(text);
-    if (wrong)
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "Invalid filter value: The escape sequence '%.*s' is invalid",
-                        (int)(wrong[1] ? 1 + character(wrong + 1) : 1), wrong);
+    if (vml_pattern_check(text, err) < 0)
+        return -1;
     if (characters(text) > VALUE_MAX)
         return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
                         "Invalid filter value: %zu characters, at most %d allowed",

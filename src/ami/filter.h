@@ -32,4 +32,16 @@ bool vml_filter_tag(const struct vml_filter *f, const struct vml_marks *m);
 /* All of them, of a record of the table's kind. */
 bool vml_filters_take(const struct vml_filters *f, const void *record);
 
+/* --- who, in a query ------------------------------------------------------------------------ */
+
+/* "self" is who asks. */
+const char *vml_query_account(const char *who, const struct vml_where *where);
+bool vml_query_is_alias(const char *who);
+/* InvalidUserID.Malformed: neither an account nor a word for some, or an alias where none may be.
+ */
+int vml_query_check(const char *const *who, size_t n, bool aliases, struct vml_error *err);
+/* Has one of them such a grant by name, as far as who asks may know? */
+bool vml_query_granted(const char *const *who, size_t n, const struct vml_where *where,
+                       const char *owner, const struct vml_marks *m, const char *kind);
+
 #endif

@@ -1,5 +1,7 @@
 /* What an owner does to an image after it was registered, until it is deregistered: edits of the
  * record, each by vml_registry_change. */
+#include "ami/registry.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -334,7 +336,7 @@ int vml_registry_protect(struct vml_store *s, const struct vml_where *where, con
 /* --- deregistration ------------------------------------------------------------------------- */
 
 struct deregister {
-    bool delete_snapshots;
+    bool delete_snapshots, checked; /* vml_snapshot_uses_check */
     struct vml_left *snapshots;
     size_t n;
 };
@@ -387,7 +389,10 @@ static int leave_snapshots(void *arg, struct vml_db *db, const struct vml_image 
         if (!d->delete_snapshots || used > 0)
             continue;
         left->result = "success";
-        if (vml_snapshot_delete_also(db, id, err) == 0)
+        if (!d->checked && vml_snapshot_uses_check(db, err) < 0)
+            return -1;
+        d->checked = true;
+        if (vml_snapshot_delete_next(db, id, err) == 0)
             add_detail(detail, "%s%s", comma(detail, "deleted "), id);
         else if (err->code == VML_ENOTFOUND) /* a rebuilt store may lack what it could not read */
             left->result = "client-error";
@@ -395,6 +400,21 @@ static int leave_snapshots(void *arg, struct vml_db *db, const struct vml_image 
             return -1;
     }
     return 0;
+}
+
+int vml_deregister_in(struct vml_store *s, struct vml_db *db, const struct vml_where *where,
+                      const char *action, const char *id, bool delete_snapshots,
+                      struct vml_deregistered *out, struct vml_error *err)
+{
+    struct deregister d = { .delete_snapshots = delete_snapshots, .checked = true };
+    const struct vml_change how = {
+        .action = action, .edit = edit_deregister, .arg = &d, .also = leave_snapshots
+    };
+    *out = (struct vml_deregistered){ 0 };
+    int rc = vml_change_in(s, db, where, id, &how, &out->image, err);
+    out->snapshots = d.snapshots;
+    out->n = d.n;
+    return rc;
 }
 
 int vml_registry_deregister(struct vml_store *s, const struct vml_where *where,

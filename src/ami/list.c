@@ -12,30 +12,40 @@
 
 /* --- who and whose -------------------------------------------------------------------------- */
 
-static bool is_alias(const char *owner)
+bool vml_query_is_alias(const char *who)
 {
-    return strcmp(owner, "amazon") == 0 || strcmp(owner, "aws-marketplace") == 0;
+    return strcmp(who, "amazon") == 0 || strcmp(who, "aws-marketplace") == 0;
 }
 
-static const char *account_of(const char *who, const struct vml_where *where)
+const char *vml_query_account(const char *who, const struct vml_where *where)
 {
     return strcmp(who, "self") == 0 ? where->owner : who;
 }
 
-static int check_query(const struct vml_image_query *q, struct vml_error *err)
+int vml_query_check(const char *const *who, size_t n, bool aliases, struct vml_error *err)
 {
-    for (size_t i = 0; i < q->n_owners; i++) {
-        const char *o = q->owners[i];
-        if (strcmp(o, "self") != 0 && strcmp(o, VML_EVERYONE) != 0 && !is_alias(o) &&
-            vml_rule_account(o, err) < 0)
-            return -1;
-    }
-    for (size_t i = 0; i < q->n_executable_by; i++) {
-        const char *e = q->executable_by[i];
-        if (strcmp(e, "self") != 0 && strcmp(e, VML_EVERYONE) != 0 && vml_rule_account(e, err) < 0)
+    for (size_t i = 0; i < n; i++) {
+        bool word = strcmp(who[i], "self") == 0 || strcmp(who[i], VML_EVERYONE) == 0 ||
+                    (aliases && vml_query_is_alias(who[i]));
+        if (!word && vml_rule_account(who[i], err) < 0)
             return -1;
     }
     return 0;
+}
+
+bool vml_query_granted(const char *const *who, size_t n, const struct vml_where *where,
+                       const char *owner, const struct vml_marks *m, const char *kind)
+{
+    bool own = strcmp(owner, where->owner) == 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *account = vml_query_account(who[i], where);
+        bool told = own || strcmp(account, where->owner) == 0 || strcmp(account, VML_EVERYONE) == 0;
+        for (size_t k = 0; told && k < m->n_grants; k++) {
+            if (strcmp(m->grants[k].kind, kind) == 0 && strcmp(m->grants[k].grantee, account) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 static bool has_owner(const struct vml_image_query *q, const struct vml_where *where,
@@ -43,8 +53,8 @@ static bool has_owner(const struct vml_image_query *q, const struct vml_where *w
 {
     for (size_t i = 0; i < q->n_owners; i++) {
         const char *o = q->owners[i];
-        if (strcmp(o, VML_EVERYONE) == 0 || strcmp(a->owner, account_of(o, where)) == 0 ||
-            (is_alias(o) && strcmp(vml_image_owner_alias(a), o) == 0))
+        if (strcmp(o, VML_EVERYONE) == 0 || strcmp(a->owner, vml_query_account(o, where)) == 0 ||
+            (vml_query_is_alias(o) && strcmp(vml_image_owner_alias(a), o) == 0))
             return true;
     }
     return q->n_owners == 0;
@@ -54,15 +64,8 @@ static bool has_owner(const struct vml_image_query *q, const struct vml_where *w
 static bool is_executable(const struct vml_image_query *q, const struct vml_where *where,
                           const struct vml_image *a)
 {
-    for (size_t i = 0; i < q->n_executable_by; i++) {
-        const char *account = account_of(q->executable_by[i], where);
-        for (size_t k = 0; k < a->marks.n_grants; k++) {
-            const struct vml_grant *g = &a->marks.grants[k];
-            if (strcmp(g->kind, VML_GRANT_LAUNCH) == 0 && strcmp(g->grantee, account) == 0)
-                return true;
-        }
-    }
-    return q->n_executable_by == 0;
+    return q->n_executable_by == 0 || vml_query_granted(q->executable_by, q->n_executable_by, where,
+                                                        a->owner, &a->marks, VML_GRANT_LAUNCH);
 }
 
 static bool is_disabled(const struct vml_image *a)
@@ -214,11 +217,11 @@ static int add_owners(struct sql *s, const struct vml_image_query *q, const stru
                       struct vml_error *err)
 {
     for (size_t i = 0; i < q->n_owners; i++) {
-        if (strcmp(q->owners[i], VML_EVERYONE) == 0 || is_alias(q->owners[i]))
+        if (strcmp(q->owners[i], VML_EVERYONE) == 0 || vml_query_is_alias(q->owners[i]))
             return 0;
     }
     for (size_t i = 0; i < q->n_owners; i++) {
-        if (bind(s, account_of(q->owners[i], where), err) < 0)
+        if (bind(s, vml_query_account(q->owners[i], where), err) < 0)
             return -1;
         fprintf(s->out, "%s?%zu", i > 0 ? ", " : " AND i.owner IN (", s->n);
     }
@@ -317,7 +320,8 @@ int vml_registry_list(struct vml_store *s, const struct vml_where *where,
                       const struct vml_image_query *q, vml_image_fn *fn, void *arg,
                       struct vml_error *err)
 {
-    if (check_query(q, err) < 0)
+    if (vml_query_check(q->owners, q->n_owners, true, err) < 0 ||
+        vml_query_check(q->executable_by, q->n_executable_by, false, err) < 0)
         return -1;
     return q->n_ids > 0 ? list_named(s, where, q, fn, arg, err)
                         : list_all(s, where, q, fn, arg, err);

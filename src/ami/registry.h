@@ -23,6 +23,16 @@ int vml_snapshot_missing(const char *id, struct vml_error *err);
 int vml_snapshot_change_in(struct vml_store *s, const struct vml_where *where, const char *id,
                            const struct vml_snapshot_change *change,
                            struct vml_registry_snapshot *out, struct vml_error *err);
+/* The same as vml_registry_change, inside a transaction. */
+int vml_change_in(struct vml_store *s, struct vml_db *db, const struct vml_where *where,
+                  const char *id_or_name, const struct vml_change *how, struct vml_image *out,
+                  struct vml_error *err);
+/* The same as vml_registry_deregister, inside a transaction that has begun with
+ * vml_snapshot_uses_check when snapshots are to be deleted. */
+int vml_deregister_in(struct vml_store *s, struct vml_db *db, const struct vml_where *where,
+                      const char *action, const char *id, bool delete_snapshots,
+                      struct vml_deregistered *out, struct vml_error *err);
+
 /* InvalidAMIName.Duplicate when an image of a's owner and region has a's name. */
 int vml_registry_name_free(struct vml_db *db, const struct vml_image *a, struct vml_error *err);
 

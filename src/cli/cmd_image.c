@@ -15,6 +15,7 @@ static const struct verb verbs[] = {
     { "enable", image_enable, "let disabled AMIs be used again" },
     { "protect", image_protect, "keep AMIs from being deregistered" },
     { "deregister", image_deregister, "take AMIs out of the registry; their snapshots stay" },
+    { "prune", image_prune, "deregister the AMIs that are not needed any more" },
     { "history", image_history, "tell what was done to an AMI, when and by whom" },
     { 0 },
 };

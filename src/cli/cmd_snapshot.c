@@ -24,104 +24,6 @@ static const struct opt delete_opts[] = {
     { 0 },
 };
 
-/* The description of an encrypted snapshot opens with its key only; what cannot be opened without
- * asking is not worth a question here.  NULL: that could not be found out. */
-static const char *described(struct vml_store *store, struct vml_snapshot *s, struct vml_error *err)
-{
-    if (vml_snapshot_reveal(store, s, err) == 0)
-        return s->description != NULL ? s->description : "";
-    if (strncmp(err->slug, "key/", 4) == 0)
-        return "(encrypted)";
-    return err->code == VML_EDATA ? "(damaged)" : NULL;
-}
-
-/* As EC2's DescribeSnapshots has it, and the disk's exact size, which EC2 rounds up to GiB, and
- * what "vmlift hash --tree" says of the same disk: that of an encrypted one is not known. */
-static json_t *snapshot_json(const struct vml_registry_snapshot *r, const char *description)
-{
-    const struct vml_snapshot *s = &r->is;
-    char when[32], root[65];
-    json_t *v = json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:b, s:o}", "SnapshotId", s->id,
-                          "OwnerId", s->owner, "Description", json_text(description), "State",
-                          "completed", "StartTime", out_ec2_time(when, s->created), "VolumeSize",
-                          (json_int_t)vml_div_up(s->size, VML_GIB), "SizeInBytes",
-                          (json_int_t)s->size, "FullSnapshotSizeInBytes", (json_int_t)s->data_size,
-                          "Encrypted", s->key[0] != '\0', "Tags", marks_tags(&r->marks));
-
-    vml_hex(root, s->root, sizeof s->root);
-    if (s->key[0] != '\0')
-        json_object_set_new(v, "KmsKeyId", json_string(s->key));
-    else
-        json_object_set_new(v, "Root", json_string(root));
-    return v;
-}
-
-/* --- list ----------------------------------------------------------------------------------- */
-
-struct list {
-    struct vml_store *store;
-    struct table table;
-    json_t *snapshots;
-};
-
-static void list_clear(struct list *l)
-{
-    table_clear(&l->table);
-    json_decref(l->snapshots);
-}
-
-static int list_one(void *arg, const struct vml_registry_snapshot *r, struct vml_error *err)
-{
-    const struct vml_snapshot *s = &r->is;
-    struct list *l = arg;
-    char size[32], data[32], when[32];
-    VML_AUTO(vml_snapshot_clear) struct vml_snapshot own = { 0 };
-    const char *text = s->description;
-
-    if (s->key[0] != '\0') {
-        if (vml_snapshot_get(l->store, s->id, &own, err) < 0)
-            return -1;
-        text = described(l->store, &own, err);
-        if (text == NULL)
-            return -1;
-    }
-    json_array_append_new(l->snapshots, snapshot_json(r, text));
-    return table_add(&l->table, err, s->id, s->owner, vml_size_format(size, s->size),
-                     vml_size_format(data, s->data_size), out_time(when, s->created), text, NULL);
-}
-
-static const struct opt_verb list_verb = { "snapshot list",
-                                           "",
-                                           0,
-                                           0,
-                                           "Lists the snapshots in the region that the account "
-                                           "owns or that are shared with it, the oldest "
-                                           "first.",
-                                           read_opts };
-
-static int snapshot_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
-{
-    struct snapshot how = { .local.quiet = true };
-    struct vml_where where;
-    VML_AUTO(list_clear) struct list list = { .snapshots = json_array() };
-    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
-    int rc = opt_parse(cli, &list_verb, &how, argc, argv, err);
-
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    if (local_open(&how.local, LOCAL_LIST, &where, &s, err) < 0 ||
-        table_add(&list.table, err, "ID", "OWNER", "SIZE", "DATA", "CREATED", "DESCRIPTION", NULL) <
-            0)
-        return -1;
-    list.store = s;
-    if (s != NULL && vml_registry_snapshot_each(s, &where, list_one, &list, err) < 0)
-        return -1;
-    if (cli->json)
-        return out_json(json_pack("{s:O}", "Snapshots", list.snapshots), err);
-    table_print(&list.table);
-    return 0;
-}
-
 /* --- show ----------------------------------------------------------------------------------- */
 
 static void show_text(const struct vml_registry_snapshot *r, const char *description)
@@ -168,7 +70,7 @@ static int show_one(struct vml_store *s, const struct vml_where *where, const ch
 
     if (vml_registry_snapshot_get(s, where, id, &r, err) < 0)
         return -1;
-    const char *description = described(s, &r.is, err);
+    const char *description = snapshot_described(s, &r.is, err);
     bool own = strcmp(r.is.owner, where->owner) == 0;
     if (description == NULL)
         return -1;

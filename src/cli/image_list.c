@@ -1,8 +1,5 @@
-#include <string.h>
-
 #include "image.h"
-#include "table.h"
-#include "vmlift/filter.h"
+#include "list.h"
 
 struct list_how {
     struct local local;
@@ -46,19 +43,6 @@ static const struct opt_verb list_verb = {
     opts
 };
 
-struct list {
-    struct vml_store *store;
-    struct table table;
-    json_t *images;
-    bool json;
-};
-
-static void list_clear(struct list *l)
-{
-    table_clear(&l->table);
-    json_decref(l->images);
-}
-
 static int list_one(void *arg, const struct vml_image *a, struct vml_error *err)
 {
     struct list *l = arg;
@@ -66,7 +50,7 @@ static int list_one(void *arg, const struct vml_image *a, struct vml_error *err)
     char size[32], when[32];
 
     if (l->json) {
-        json_array_append_new(l->images, image_json(a, l->store));
+        json_array_append_new(l->items, image_json(a, l->store));
         return 0;
     }
     for (size_t i = 0; i < a->n_mappings; i++)
@@ -80,7 +64,7 @@ int image_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     VML_AUTO(how_clear) struct list_how how = { 0 };
     VML_AUTO(vml_filters_clear) struct vml_filters filters = { .of = VML_FILTER_IMAGES };
-    VML_AUTO(list_clear) struct list list = { .images = json_array() };
+    VML_AUTO(list_clear) struct list list = { .items = json_array() };
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
     struct vml_where where;
@@ -88,10 +72,8 @@ int image_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    for (size_t i = 0; i < how.filters.n; i++) {
-        if (vml_filters_add(&filters, how.filters.items[i], err) < 0)
-            return -1;
-    }
+    if (list_filters(&filters, &how.filters, err) < 0)
+        return -1;
     const struct vml_image_query query = {
         .filters = &filters,
         .ids = (const char *const *)cli->words,
@@ -113,8 +95,5 @@ int image_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
     if (s != NULL && vml_registry_list(s, &where, &query, list_one, &list, err) < 0)
         return -1;
     out_notes(NULL, &notes);
-    if (cli->json)
-        return out_json(json_pack("{s:O}", "Images", list.images), err);
-    table_print(&list.table);
-    return 0;
+    return list_print(&list, "Images", err);
 }

@@ -1,15 +1,21 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cost.h"
 #include "image.h"
 #include "marks.h"
 #include "vmlift/filter.h"
 
 struct image {
     struct local local;
+    bool cost;
+    const char *price;
 };
 
 static const struct opt opts[] = {
+    { 0, "cost", NULL, OPT_FLAG, offsetof(struct image, cost),
+      "also what its snapshots cost in a month here, where equal blocks are kept once" },
+    OPT_PRICE(image),
     OPT_STORE(image),
     OPT_WHERE(image),
     { 0 },
@@ -95,10 +101,64 @@ static void show_text(const struct vml_image *a, struct vml_store *s)
     marks_show(&a->marks);
 }
 
+/* Whoever owns it pays. */
+static int show_cost(const struct vml_image *a, struct vml_store *s, const struct image *how,
+                     double price, struct vml_error *err)
+{
+    char size[32], usd[48];
+    uint64_t bytes;
+
+    if (cost_ebs(s, a, &bytes, err) < 0)
+        return -1;
+    out_line(stdout, "%-14s %s a month in EBS, for %s", "cost:", cost_format(usd, bytes, price),
+             vml_size_format(size, bytes));
+    if (!how->cost)
+        return 0;
+    if (cost_own(s, a, &bytes, err) < 0)
+        return -1;
+    out_line(stdout, "%-14s %s a month here, for %s that nothing else uses", "",
+             cost_format(usd, bytes, price), vml_size_format(size, bytes));
+    return 0;
+}
+
+static int add_cost(json_t *v, const struct vml_image *a, struct vml_store *s, double price,
+                    struct vml_error *err)
+{
+    uint64_t ebs, own;
+
+    if (cost_ebs(s, a, &ebs, err) < 0 || cost_own(s, a, &own, err) < 0)
+        return -1;
+    json_object_set_new(v, "Cost",
+                        json_pack("{s:f, s:s, s:o, s:o, s:o, s:o}", "Price", price, "Currency",
+                                  "USD", "EbsBytes", json_size(ebs), "EbsMonthly",
+                                  json_cost(ebs, price), "OwnBytes", json_size(own), "OwnMonthly",
+                                  json_cost(own, price)));
+    return 0;
+}
+
 static const struct opt_verb show_verb = {
     "image show", "AMI...", 1, -1, "Tells all that is recorded of each AMI, given by ID or name.",
     opts
 };
+
+static int show_one(const struct vml_image *a, struct vml_store *s, const struct vml_where *where,
+                    const struct image *how, double price, struct vml_error *err)
+{
+    show_text(a, s);
+    image_show_sharing(a, where->owner);
+    return strcmp(a->owner, where->owner) == 0 ? show_cost(a, s, how, price, err) : 0;
+}
+
+static int show_json(json_t *images, const struct vml_image *a, struct vml_store *s,
+                     const struct vml_where *where, const struct image *how, double price,
+                     struct vml_error *err)
+{
+    json_t *v = image_json(a, s);
+
+    image_add_sharing(v, a, where->owner);
+    json_array_append_new(images, v);
+    return how->cost && strcmp(a->owner, where->owner) == 0 ? add_cost(v, a, s, price, err) : 0;
+}
 
 int image_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
@@ -106,26 +166,24 @@ int image_show(struct cli *cli, int argc, char **argv, struct vml_error *err)
     VML_AUTO(json_freep) json_t *images = json_array();
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     struct vml_where where;
+    double price;
     int rc = opt_parse(cli, &show_verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
+    if (cost_price(&price, how.price, err) < 0)
+        return -1;
     if (local_open(&how.local, LOCAL_READ, &where, &s, err) < 0)
         return -1;
     for (int i = 0; i < cli->n_words; i++) {
         VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
         if (vml_registry_get(s, &where, cli->words[i], &a, err) < 0)
             return -1;
-        if (cli->json) {
-            json_t *v = image_json(&a, s);
-            image_add_sharing(v, &a, where.owner);
-            json_array_append_new(images, v);
-            continue;
-        }
-        if (i > 0)
+        if (i > 0 && !cli->json)
             out_line(stdout, "%s", "");
-        show_text(&a, s);
-        image_show_sharing(&a, where.owner);
+        if ((cli->json ? show_json(images, &a, s, &where, &how, price, err)
+                       : show_one(&a, s, &where, &how, price, err)) < 0)
+            return -1;
     }
     return cli->json ? out_json(json_pack("{s:O}", "Images", images), err) : 0;
 }

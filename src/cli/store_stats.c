@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "cost.h"
 #include "local.h"
 #include "out.h"
 #include "store.h"
@@ -7,12 +8,16 @@
 
 struct stats {
     struct local local;
-    bool images;
+    bool images, cost;
+    const char *price;
 };
 
 static const struct opt opts[] = {
     { 0, "images", NULL, OPT_FLAG, offsetof(struct stats, images),
       "also each AMI and each snapshot, and what deleting it would free" },
+    { 0, "cost", NULL, OPT_FLAG, offsetof(struct stats, cost),
+      "also what keeping it costs in a month, here and in EBS" },
+    OPT_PRICE(stats),
     OPT_STORE(stats),
     { 0 },
 };
@@ -57,6 +62,40 @@ static int list_one(void *arg, const struct vml_used *u, struct vml_error *err)
                      vml_size_format(data, u->data), vml_size_format(own, u->own), u->name, NULL);
 }
 
+/* --- what it costs -------------------------------------------------------------------------- */
+
+/* Bytes as EBS counts them. */
+struct ebs {
+    uint64_t all, unused;
+};
+
+static int add_cost(void *arg, const struct vml_snapshot_cost *c, struct vml_error *err)
+{
+    struct ebs *ebs = arg;
+
+    (void)err;
+    ebs->all += c->ebs;
+    ebs->unused += c->used ? 0 : c->ebs;
+    return 0;
+}
+
+static void print_cost(const char *name, uint64_t bytes, double price)
+{
+    char usd[48], size[32];
+
+    out_line(stdout, "%-12s %s a month, for %s", name, cost_format(usd, bytes, price),
+             vml_size_format(size, bytes));
+}
+
+static json_t *cost_json(const struct vml_usage *u, const struct ebs *ebs, double price)
+{
+    return json_pack("{s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "price", price, "currency", "USD",
+                     "bytes", json_size(u->compressed), "monthly", json_cost(u->compressed, price),
+                     "ebs_bytes", json_size(ebs->all), "ebs_monthly", json_cost(ebs->all, price),
+                     "ebs_unused_bytes", json_size(ebs->unused), "ebs_unused_monthly",
+                     json_cost(ebs->unused, price));
+}
+
 /* --- all of it ------------------------------------------------------------------------------ */
 
 static double ratio(uint64_t a, uint64_t b)
@@ -65,7 +104,8 @@ static double ratio(uint64_t a, uint64_t b)
 }
 
 static int print(struct cli *cli, const struct stats *how, const struct vml_store_stats *st,
-                 const struct vml_usage *u, struct list *list, struct vml_error *err)
+                 const struct vml_usage *u, const struct ebs *ebs, double price, struct list *list,
+                 struct vml_error *err)
 {
     const struct {
         const char *name;
@@ -94,10 +134,17 @@ static int print(struct cli *cli, const struct stats *how, const struct vml_stor
         json_object_update_new(v, json_pack("{s:f, s:f, s:O, s:O}", "dedup_ratio", dedup,
                                             "compression_ratio", compression, "Images",
                                             list->images, "Snapshots", list->snapshots));
+        if (how->cost)
+            json_object_set_new(v, "cost", cost_json(u, ebs, price));
         return out_json(v, err);
     }
     out_line(stdout, "%-12s %.2f", "dedup", dedup);
     out_line(stdout, "%-12s %.2f", "compression", compression);
+    if (how->cost) {
+        print_cost("cost", u->compressed, price);
+        print_cost("cost in EBS", ebs->all, price);
+        print_cost("of no AMI", ebs->unused, price);
+    }
     if (how->images) {
         out_line(stdout, "%s", "");
         table_print(&list->table);
@@ -112,13 +159,18 @@ int store_stats(struct cli *cli, int argc, char **argv, struct vml_error *err)
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     struct vml_store_stats st;
     struct vml_usage usage;
+    struct ebs ebs = { 0 };
+    double price;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
+    if (cost_price(&price, how.price, err) < 0)
+        return -1;
     if (local_store(&how.local, LOCAL_READ, &s, err) < 0 ||
         table_add(&list.table, err, "ID", "SIZE", "DATA", "FREES", "NAME", NULL) < 0 ||
-        vml_store_stats(s, &st, err) < 0 || vml_store_usage(s, &usage, list_one, &list, err) < 0)
+        vml_store_stats(s, &st, err) < 0 || vml_store_usage(s, &usage, list_one, &list, err) < 0 ||
+        (how.cost && vml_snapshot_costs(s, add_cost, &ebs, err) < 0))
         return -1;
-    return print(cli, &how, &st, &usage, &list, err);
+    return print(cli, &how, &st, &usage, &ebs, price, &list, err);
 }

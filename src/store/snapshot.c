@@ -110,21 +110,23 @@ int vml_snapshot_user(struct vml_db *db, const char *id, char image[32], struct 
     return rc;
 }
 
-/* An image whose row is damaged might be one that uses it. */
+int vml_snapshot_uses_check(struct vml_db *db, struct vml_error *err)
+{
+    return vml_table_check(db, "mappings", err) < 0 ? -1 : vml_table_check(db, "images", err);
+}
+
 static int check_unused(struct vml_db *db, const char *id, struct vml_error *err)
 {
     char image[32];
-
-    if (vml_table_check(db, "mappings", err) < 0 || vml_table_check(db, "images", err) < 0)
-        return -1;
     int used = vml_snapshot_user(db, id, image, err);
+
     if (used > 0)
         return vml_fail(err, VML_EREFUSED, "InvalidSnapshot.InUse",
                         "the snapshot %s is currently in use by %s", id, image);
     return used;
 }
 
-int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error *err)
+int vml_snapshot_delete_next(struct vml_db *db, const char *id, struct vml_error *err)
 {
     static const char *const parts[] = { "tags", "grants", "codes", "history" };
     int64_t deleted = 0;
@@ -138,6 +140,11 @@ int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error
         if (vml_row_delete(db, NULL, err, parts[i], "resource = ?", "t", id) < 0)
             return -1;
     return 0;
+}
+
+int vml_snapshot_delete_also(struct vml_db *db, const char *id, struct vml_error *err)
+{
+    return vml_snapshot_uses_check(db, err) < 0 ? -1 : vml_snapshot_delete_next(db, id, err);
 }
 
 static int delete_one(void *arg, struct vml_db *db, struct vml_error *err)

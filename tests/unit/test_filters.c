@@ -175,6 +175,51 @@ static void test_rows(void)
     }
 }
 
+/* --- a snapshot ------------------------------------------------------------------------------ */
+
+static const struct row snapshot_rows[] = {
+    { "description", "description=of ?eb*", YES },
+    { "encrypted", "encrypted=true", YES },
+    { "an alias is for images", "owner-alias=*", NO },
+    { "owner", "owner-id=111111111111", YES },
+    { "complete", "progress=100%", YES },
+    { "ID", "snapshot-id=snap-00000000000000001", YES },
+    { "start time", "start-time=2025-11-25T*", YES },
+    { "status", "status=completed", YES },
+    { "no other status", "status=pending,error", NO },
+    { "tier", "storage-tier=standard", YES },
+    { "tag", "tag:Env=Prod", YES },
+    { "key of a tag", "tag-key=Env,Stage", YES },
+    { "made of no volume", "volume-id=vol-ffffffff", YES },
+    { "size, rounded up to GiB", "volume-size=3", YES },
+    { "an image's filters are none of a snapshot's", "architecture=x86_64",
+      "InvalidParameterValue" },
+};
+
+static void test_snapshot(void)
+{
+    VML_AUTO(vml_registry_snapshot_clear)
+    struct vml_registry_snapshot r = { .is = { .id = "snap-00000000000000001",
+                                               .owner = "111111111111",
+                                               .region = "us-east-1",
+                                               .size = 2 * VML_GIB + 1,
+                                               .created = 1764072000,
+                                               .key = "k" } };
+    CHECK_OK(vml_set_owned(&r.is.description, "of web-1", &err), &err);
+    CHECK_OK(vml_marks_tag(&r.marks, "Env", "Prod", &err), &err);
+    for (size_t i = 0; i < sizeof snapshot_rows / sizeof *snapshot_rows; i++) {
+        VML_AUTO(vml_filters_clear) struct vml_filters f = { .of = VML_FILTER_SNAPSHOTS };
+        const struct row *row = &snapshot_rows[i];
+        const char *got = vml_filters_add(&f, row->filter, &err) < 0 ? err.slug
+                          : vml_filters_snapshot(&f, &r)             ? YES
+                                                                     : NO;
+        if (strcmp(got, row->want) == 0)
+            continue;
+        fprintf(stderr, "%s: %s: %s, not %s\n", row->rule, row->filter, got, row->want);
+        abort();
+    }
+}
+
 static void test_words(void)
 {
     VML_AUTO(vml_filters_clear) struct vml_filters f = { .of = VML_FILTER_IMAGES };
@@ -238,6 +283,7 @@ static void test_time(void)
 int main(void)
 {
     test_rows();
+    test_snapshot();
     test_words();
     test_others();
     test_limits();
