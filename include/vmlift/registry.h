@@ -80,6 +80,23 @@ int vml_registry_add_copy(struct vml_db *db, struct vml_image *a, const char *ac
 int vml_register(struct vml_store *s, struct vml_image *a, struct vml_notes *notes,
                  struct vml_error *err);
 
+/* An image of new snapshots of the disks of a machine, which is itself no more than what it was
+ * started from: what CreateImage does.  No bytes are copied.  Of an image that the account may
+ * launch nothing else is needed, so that launching is a way to copy: it is what EC2 has, too. */
+struct vml_creating {
+    const char *image; /* what the machine was started from, ID or name; or NULL: its disks are
+                          volumes of the snapshots in *a */
+    bool no_reboot;    /* the disks were not at rest */
+    struct vml_notes *notes;
+};
+/* *a is as of vml_register, of snapshots that the account owns or may create volumes of.  Of an
+ * image: name, description, owner, region and tags; its mappings add devices, or take one away
+ * (no_device), or say of a volume of the machine whether it is deleted with it, and nothing else
+ * (InvalidBlockDeviceMapping); their type may be "".  All else is the image's, with the codes of
+ * its products, but not who may use it. */
+int vml_registry_create(struct vml_store *s, const struct vml_creating *how, struct vml_image *a,
+                        struct vml_error *err);
+
 /* Changes the record *a of the image, which is the account's own and is not deregistered: called
  * inside the transaction that writes it back.  1: it did, 0: there was nothing to do, -1: refused.
  * detail gets what history is to say. */

@@ -58,6 +58,8 @@ static int of_image(struct machine *m, struct vml_store *s, const struct vml_exp
         reserve(m, a.n_mappings, err) < 0)
         return -1;
     for (size_t i = 0; i < a.n_mappings; i++) {
+        if (a.mappings[i].virtual_name[0] || a.mappings[i].no_device)
+            continue; /* no disk of the image's */
         if (!a.mappings[i].snapshot[0])
             return vml_fail(err, VML_EUNSUPPORTED, "export/no-snapshot",
                             "%s: device %s is an empty volume without a snapshot", a.id,
@@ -65,6 +67,9 @@ static int of_image(struct machine *m, struct vml_store *s, const struct vml_exp
         if (add_disk(m, s, a.mappings[i].snapshot, err) < 0)
             return -1;
     }
+    if (m->n == 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "export/no-snapshot",
+                        "%s has no snapshots: its root is in an instance store", a.id);
     snprintf(m->is.name, sizeof m->is.name, "%.*s", (int)sizeof m->is.name - 1, a.name);
     snprintf(m->is.os, sizeof m->is.os, "%s", a.platform);
     if (strncmp(a.boot_mode, "uefi", 4) == 0)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ami/registry.h"
 #include "vmlift/rules.h"
 
 static inline bool vml_is_one_of(const char *word, const char *const *words)
@@ -11,16 +12,6 @@ static inline bool vml_is_one_of(const char *word, const char *const *words)
     while (*words && strcmp(word, *words) != 0)
         words++;
     return *words != NULL;
-}
-
-/* prefix and 8 hex digits, as IDs were before 2016, or 17. */
-static inline bool vml_is_id(const char *text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    if (strncmp(text, prefix, len) != 0)
-        return false;
-    size_t digits = strspn(text + len, "0123456789abcdef");
-    return text[len + digits] == '\0' && (digits == 17 || digits == 8);
 }
 
 static inline bool vml_is_hvm(const struct vml_image *a)

@@ -4,6 +4,7 @@ static const struct verb verbs[] = {
     { "list", image_list, "list the account's AMIs in the region" },
     { "show", image_show, "tell all about some AMIs" },
     { "register", image_register, "make an AMI of snapshots" },
+    { "create", image_create, "make an AMI of a machine's disks" },
     { "copy", image_copy, "make an AMI of the same disks, also in another region" },
     { "share", image_share, "let other accounts launch AMIs" },
     { "unshare", image_unshare, "take that back" },

@@ -5,9 +5,9 @@
 #include "local.h"
 #include "out.h"
 
-verb_fn image_list, image_show, image_register, image_copy, image_share, image_unshare, image_tag,
-    image_untag, image_modify, image_deprecate, image_disable, image_enable, image_protect,
-    image_deregister, image_prune, image_history;
+verb_fn image_list, image_show, image_register, image_create, image_copy, image_share,
+    image_unshare, image_tag, image_untag, image_modify, image_deprecate, image_disable,
+    image_enable, image_protect, image_deregister, image_prune, image_history;
 
 /* Changes each AMI that the command line names, one transaction each, and prints their IDs, or
  * their records as JSON.  Where one is refused, the error names it, and a note those before it. */

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "image.h"
 #include "record.h"
 
@@ -38,30 +35,6 @@ static void image_clear(struct image *how)
     record_clear(&how->record);
 }
 
-/* --snapshot: the root's mapping, or the snapshot of the one that is there. */
-static int map_root(const struct image *how, struct vml_image *a, struct vml_error *err)
-{
-    struct vml_mapping root = { .delete_on_termination = true };
-
-    if (how->snapshot == NULL)
-        return 0;
-    for (size_t i = 0; i < a->n_mappings; i++) {
-        struct vml_mapping *m = &a->mappings[i];
-        if (strcmp(m->device, a->root_device) != 0)
-            continue;
-        if (m->snapshot[0] != '\0')
-            return vml_fail(err, VML_EUSAGE, "usage/mapping",
-                            "--snapshot and --mapping both name the snapshot of %s", m->device);
-        return VML_SET(m->snapshot, "Snapshot ID", how->snapshot, err);
-    }
-    memcpy(root.device, a->root_device, sizeof root.device);
-    return VML_SET(root.snapshot, "Snapshot ID", how->snapshot, err) < 0 ||
-                   VML_SET(root.volume_type, "Volume type",
-                           record_volume_type(&how->record, EC2_VOLUME_TYPE), err) < 0
-               ? -1
-               : vml_image_map(a, &root, err);
-}
-
 static int register_image(struct image *how, struct vml_image *a, struct vml_notes *notes,
                           struct vml_error *err)
 {
@@ -70,7 +43,8 @@ static int register_image(struct image *how, struct vml_image *a, struct vml_not
 
     if (local_where(&how->local, &where, err) < 0 ||
         record_fill(&how->record, "image register", &where, EC2_VOLUME_TYPE, a, err) < 0 ||
-        map_root(how, a, err) < 0)
+        (how->snapshot != NULL &&
+         record_map(&how->record, a, a->root_device, how->snapshot, err) < 0))
         return -1;
     if (how->location != NULL &&
         (vml_set_owned(&a->location, how->location, err) < 0 ||

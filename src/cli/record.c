@@ -88,6 +88,28 @@ int record_fill(const struct record *r, const char *verb, const struct vml_where
     return 0;
 }
 
+int record_map(const struct record *r, struct vml_image *a, const char *device,
+               const char *snapshot, struct vml_error *err)
+{
+    struct vml_mapping added = { .delete_on_termination = strcmp(device, a->root_device) == 0 };
+
+    for (size_t i = 0; i < a->n_mappings; i++) {
+        struct vml_mapping *m = &a->mappings[i];
+        if (strcmp(m->device, device) != 0)
+            continue;
+        if (m->snapshot[0] != '\0')
+            return vml_fail(err, VML_EUSAGE, "usage/mapping",
+                            "--mapping: %s: its snapshot is said twice", device);
+        return VML_SET(m->snapshot, "Snapshot ID", snapshot, err);
+    }
+    return VML_SET(added.device, "Device name", device, err) < 0 ||
+                   VML_SET(added.snapshot, "Snapshot ID", snapshot, err) < 0 ||
+                   VML_SET(added.volume_type, "Volume type", record_volume_type(r, EC2_VOLUME_TYPE),
+                           err) < 0
+               ? -1
+               : vml_image_map(a, &added, err);
+}
+
 static json_t *result(const struct vml_image *a, json_t *more, const struct vml_notes *notes)
 {
     json_t *snapshots = json_array(), *told = json_array();

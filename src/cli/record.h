@@ -64,6 +64,9 @@ int record_fill(const struct record *r, const char *verb, const struct vml_where
                 const char *type, struct vml_image *a, struct vml_error *err);
 /* What it says of volumes, or else that type. */
 const char *record_volume_type(const struct record *r, const char *type);
+/* The snapshot is what is at the device, whose mapping may be there without one. */
+int record_map(const struct record *r, struct vml_image *a, const char *device,
+               const char *snapshot, struct vml_error *err);
 /* The result of such a verb: the ID of the AMI; with --json also its snapshots, the notes, and
  * `more` (taken over; or NULL).  It is registered also when that cannot be printed, which the error
  * says. */
