@@ -64,6 +64,9 @@ int vml_marks_grant(struct vml_marks *m, const char *kind, const char *grantee,
 int vml_marks_code(struct vml_marks *m, const char *type, const char *code, struct vml_error *err);
 /* Is there a grant of this kind for the account, itself or as one of everyone? */
 bool vml_marks_granted(const struct vml_marks *m, const char *kind, const char *account);
+/* Leaves what EC2 shows an account that is not the owner: no tags, and only the grants that are its
+ * own or everyone's. */
+void vml_marks_hide(struct vml_marks *m, const char *account);
 
 /* What an image's state and protection may be. */
 #define VML_AVAILABLE          "available"

@@ -2,7 +2,8 @@
  *
  * An image is seen by its owner, by accounts it is shared with, and when it is public by everybody,
  * in its own region only.  What is not seen does not exist (InvalidAMIID.NotFound); what is seen
- * and is not one's own cannot be changed (AuthFailure). */
+ * and is not one's own cannot be changed (AuthFailure), and its tags, its other grantees and where
+ * it came from are not shown. */
 #ifndef VMLIFT_REGISTRY_H
 #define VMLIFT_REGISTRY_H
 

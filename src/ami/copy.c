@@ -222,11 +222,11 @@ static int copy_marks(struct copy *c, struct vml_error *err)
         if (vml_marks_code(&c->to.marks, m->codes[i].type, m->codes[i].code, err) < 0)
             return -1;
     }
-    if (c->how->tags && !own && m->n_tags > 0 && c->how->notes)
+    if (c->how->tags && !own && c->how->notes)
         vml_note(c->how->notes, "copy/tags",
-                 "the tags of %s are those of account %s, and are not copied", c->from.id,
+                 "any tags of %s are those of account %s, and are not copied", c->from.id,
                  c->from.owner);
-    for (size_t i = 0; i < m->n_tags && c->how->tags && own; i++) {
+    for (size_t i = 0; i < m->n_tags && c->how->tags; i++) {
         if (vml_marks_tag(&c->to.marks, m->tags[i].key, m->tags[i].value, err) < 0)
             return -1;
     }

@@ -62,13 +62,30 @@ int vml_marks_code(struct vml_marks *m, const char *type, const char *code, stru
                : VML_SET(c->code, "Product code", code, err);
 }
 
+static bool grants(const struct vml_grant *g, const char *account)
+{
+    return strcmp(g->grantee, account) == 0 || strcmp(g->grantee, VML_EVERYONE) == 0;
+}
+
 bool vml_marks_granted(const struct vml_marks *m, const char *kind, const char *account)
 {
     for (size_t i = 0; i < m->n_grants; i++) {
-        const struct vml_grant *g = &m->grants[i];
-        if (strcmp(g->kind, kind) == 0 &&
-            (strcmp(g->grantee, account) == 0 || strcmp(g->grantee, VML_EVERYONE) == 0))
+        if (strcmp(m->grants[i].kind, kind) == 0 && grants(&m->grants[i], account))
             return true;
     }
     return false;
+}
+
+void vml_marks_hide(struct vml_marks *m, const char *account)
+{
+    size_t kept = 0;
+    for (; m->n_tags > 0; m->n_tags--) {
+        free(m->tags[m->n_tags - 1].key);
+        free(m->tags[m->n_tags - 1].value);
+    }
+    for (size_t i = 0; i < m->n_grants; i++) {
+        if (grants(&m->grants[i], account))
+            m->grants[kept++] = m->grants[i];
+    }
+    m->n_grants = kept;
 }

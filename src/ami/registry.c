@@ -12,6 +12,7 @@
 /* --- queries -------------------------------------------------------------------------------- */
 
 struct cursor {
+    const char *account;     /* who asks */
     struct vml_stmt *images; /* the first that is opened and stepped */
     struct vml_side mappings;
     struct vml_marks_cursor marks;
@@ -33,6 +34,7 @@ static int cursor_open(struct cursor *c, struct vml_db *db, const struct vml_whe
                        const char *which, const char *value, struct vml_error *err)
 {
     char sql[1024];
+    c->account = where->owner;
     snprintf(sql, sizeof sql, "SELECT i.* FROM images i WHERE %s ORDER BY i.seq, i.id", which);
     return vml_db_query(db, &c->images, err, sql, value ? "ttt" : "tt", where->owner, where->region,
                         value) < 0 ||
@@ -48,11 +50,15 @@ static int cursor_next(struct cursor *c, struct vml_image *a, struct vml_error *
     int row = vml_stmt_step(c->images, err);
     if (row <= 0)
         return row;
-    return vml_image_read(a, c->images, err) < 0 ||
-                   vml_side_take(&c->mappings, a->id, vml_image_read_mapping, a, err) < 0 ||
-                   vml_marks_take(&c->marks, a->id, &a->marks, err) < 0
-               ? -1
-               : 1;
+    if (vml_image_read(a, c->images, err) < 0 ||
+        vml_side_take(&c->mappings, a->id, vml_image_read_mapping, a, err) < 0 ||
+        vml_marks_take(&c->marks, a->id, &a->marks, err) < 0)
+        return -1;
+    if (strcmp(a->owner, c->account) == 0)
+        return 1;
+    vml_marks_hide(&a->marks, c->account);
+    a->source[0] = '\0'; /* a path on the owner's machine */
+    return 1;
 }
 
 int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_image_fn *fn,

@@ -46,6 +46,8 @@ int vml_registry_snapshot_get(struct vml_store *s, const struct vml_where *where
         vml_marks_open(&marks, db, "snapshots", which, where, id, err) < 0 ||
         vml_marks_take(&marks, r.is.id, &r.marks, err) < 0)
         return -1;
+    if (strcmp(r.is.owner, where->owner) != 0)
+        vml_marks_hide(&r.marks, where->owner);
     *out = r;
     r = (struct vml_registry_snapshot){ 0 };
     return 0;
@@ -71,9 +73,11 @@ static int see(void *arg, const struct vml_snapshot *snap, struct vml_error *err
         return 0;
     if (vml_marks_take(&w->marks, snap->id, &marks, err) < 0)
         return -1;
-    if (strcmp(snap->owner, w->where->owner) != 0 &&
-        !vml_marks_granted(&marks, VML_GRANT_CREATE_VOLUME, w->where->owner))
-        return 0;
+    if (strcmp(snap->owner, w->where->owner) != 0) {
+        if (!vml_marks_granted(&marks, VML_GRANT_CREATE_VOLUME, w->where->owner))
+            return 0;
+        vml_marks_hide(&marks, w->where->owner);
+    }
     const struct vml_registry_snapshot r = { *snap, marks };
     return w->fn(w->arg, &r, err);
 }

@@ -72,6 +72,8 @@ echo "--- launch permission: seen, still its owner's, and not copied"
 VMLIFT_ACCOUNT=$golden expect 0 image/launch-only "$VMLIFT" image share web --with $friend,444444444444
 is "$golden shared" "$(image $friend "$web" '"\(.OwnerId) \(.Visibility)"')"
 is "$web" "$(image $friend web .ImageId)" # names are as good as IDs
+is '1 a.raw' "$(image $golden web '"\(.Tags | length) \(.Source)"')"
+is '0 ' "$(image $friend web '"\(.Tags | length) \(.Source)"')" # these are not shared
 is '222222222222 444444444444' "$(image $golden web '[.LaunchPermissions[].UserId] | join(" ")')"
 is null "$(image $friend web .LaunchPermissions)"
 VMLIFT_ACCOUNT=$friend expect 0 image/loophole "$VMLIFT" image show web
