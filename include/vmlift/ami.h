@@ -127,6 +127,8 @@ struct vml_import {
                                 encrypted one only in the snapshots' sealed descriptions */
     const char *key;         /* encrypt the snapshots with it; NULL: do not */
     const char *volume_type; /* of the disks' volumes: "gp3" */
+    bool force_boot;         /* what is said of boot mode and architecture holds although the root
+                                disk contradicts it */
     struct vml_copy *copy;   /* threads and progress (by disk) */
     uint64_t *healed;        /* may be NULL: gets how many damaged blocks of the store were healed,
                                 since the disks had them */
@@ -137,10 +139,10 @@ struct vml_import {
  * any byte is copied the rules that need no disk are checked.
  *
  * *image says what the image is to be: name, owner, region, architecture, virtualization, root
- * device, and what of the rest is known; boot mode, platform and the kernel of a paravirtual one
- * are found where they are "".  Its mappings add devices without a snapshot; one of the device of a
- * disk (vml_rule_nth_device) says what that disk's volume is.  It becomes the record that is
- * registered, or empty where that fails. */
+ * device, and what of the rest is known; architecture, boot mode, platform and the kernel of a
+ * paravirtual one are found where they are "".  Its mappings add devices without a snapshot; one of
+ * the device of a disk (vml_rule_nth_device) says what that disk's volume is.  It becomes the
+ * record that is registered, or empty where that fails. */
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
                struct vml_image *image, struct vml_error *err);
 

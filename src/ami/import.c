@@ -1,13 +1,15 @@
 /* A package becomes an image: rules first, then bytes, then one commit.
  *
- *     rules that need no disk -> disks into snapshots -> manifest -> boot mode -> rules -> commit
+ *     rules that need no disk -> disks into snapshots -> manifest -> rules -> commit
  *
- * Whatever fails before the commit leaves nothing visible. */
+ * Boot mode and architecture are read from the root disk: first of all where that can seek, else
+ * from the snapshot that it became.  Whatever fails before the commit leaves nothing visible. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ami/firmware.h"
 #include "ami/marks_rows.h"
 #include "ami/register.h"
 #include "ami/registry.h"
@@ -26,7 +28,9 @@ struct import {
     struct vml_image image;
     struct vml_snapshot *snapshots; /* one for each disk */
     size_t n;
-    const char *mode_by;  /* who says the boot mode; NULL: nobody did */
+    struct vml_said said;
+    bool kernel_said;     /* by the user */
+    bool looked;          /* boot is there */
     struct vml_boot boot; /* of disk 0 */
     char key[37];         /* what the snapshots are encrypted with, or "" */
     struct vml_copy own_copy;
@@ -65,30 +69,21 @@ static int fill_image(struct import *m, struct vml_error *err)
         vml_set_owned(&a->source, how->key ? "" : or_else(how->source, ""), err) < 0)
         return -1;
     a->created = vml_now();
-    return vml_image_kernel(a, m->notes, err);
+    return 0;
 }
 
-/* The user's word, else what architecture and TPM leave, else the OVF's.  A paravirtual machine is
- * started by its kernel. */
-static int say_boot_mode(struct import *m, struct vml_error *err)
+/* Boot mode, architecture and what follows from it, as far as they can be known so far. */
+static int settle(struct import *m, struct vml_error *err)
 {
-    static const char *const firmware_modes[] = {
-        [VML_FIRMWARE_UNKNOWN] = "",
-        [VML_FIRMWARE_BIOS] = "legacy-bios",
-        [VML_FIRMWARE_UEFI] = "uefi",
-    };
+    VML_AUTO(vml_notes_clear) struct vml_notes early = { 0 }; /* a guess is not told */
     struct vml_image *a = &m->image;
-    const char *mode = firmware_modes[vml_package_machine(m->p)->firmware];
-    m->mode_by = "the OVF";
-    if (a->boot_mode[0] || strcmp(a->virtualization, "hvm") != 0) {
-        m->mode_by = "the user";
-        return 0;
-    }
-    if (strncmp(a->architecture, "arm64", 5) == 0 || a->tpm[0]) {
-        mode = "uefi";
-        m->mode_by = a->tpm[0] ? "the TPM" : a->architecture;
-    }
-    return VML_SET(a->boot_mode, "Boot mode", mode, err);
+    struct vml_notes *notes = m->looked ? m->notes : &early;
+    const char *disk = m->n > 0 ? vml_package_disk_name(m->p, 0) : "";
+    if (!m->kernel_said)
+        a->kernel[0] = '\0';
+    return vml_firmware_settle(&m->said, a, m->looked ? &m->boot : NULL, disk, notes, err) < 0
+               ? -1
+               : vml_image_kernel(a, notes, err);
 }
 
 /* Each disk's device, in the order of the disks; then the mappings that the caller added.  One that
@@ -125,7 +120,7 @@ static int map_disks(struct import *m, struct vml_error *err)
 
 static int check_first(struct import *m, struct vml_db *db, struct vml_error *err)
 {
-    if (fill_image(m, err) < 0 || say_boot_mode(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
+    if (fill_image(m, err) < 0 || settle(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
         return -1;
     if (m->n == 0)
         return vml_fail(err, VML_EDATA, "import/no-disk", "the package has no disk to boot from");
@@ -144,6 +139,24 @@ static int check_key(struct import *m, struct vml_store *s, struct vml_error *er
         return -1;
     memcpy(m->key, key.id, sizeof m->key);
     return 0;
+}
+
+/* Before the bytes, where that can be. */
+static int look_first(struct import *m, struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    if (!vml_package_can_seek(m->p))
+        return 0;
+    if (vml_package_reader(m->p, 0, &r, err) < 0)
+        return -1;
+    if (!r->can_seek)
+        return 0;
+    if (vml_boot_read(r, &m->boot, err) < 0) {
+        vml_error_prefix(err, "%s", r->name);
+        return -1;
+    }
+    m->looked = true;
+    return settle(m, err) < 0 ? -1 : vml_rule_register(&m->image, NULL, err);
 }
 
 /* --- disks ---------------------------------------------------------------------------------- */
@@ -189,13 +202,15 @@ static int describe_snapshot(struct import *m, size_t i, struct vml_error *err)
     return 0;
 }
 
-/* From the store, which can seek whatever the source was. */
-static int read_boot(struct import *m, struct vml_error *err)
+/* Of a source that passes once the store can seek. */
+static int look_last(struct import *m, struct vml_error *err)
 {
     VML_AUTO(vml_reader_freep) struct vml_reader *stored = NULL;
-    if (vml_txn_reader(m->txn, &m->snapshots[0], &stored, err) < 0)
+    if (vml_txn_reader(m->txn, &m->snapshots[0], &stored, err) < 0 ||
+        vml_boot_read(stored, &m->boot, err) < 0)
         return -1;
-    return vml_boot_read(stored, &m->boot, err);
+    m->looked = true;
+    return settle(m, err);
 }
 
 static int import_disk(struct import *m, size_t i, struct vml_reader *r, struct vml_error *err)
@@ -207,7 +222,7 @@ static int import_disk(struct import *m, size_t i, struct vml_reader *r, struct 
     if (vml_copy(r, w, m->copy, err) < 0)
         return -1;
     pass_notes(m, i, &r->notes);
-    return i == 0 ? read_boot(m, err) : 0;
+    return i == 0 && !m->looked ? look_last(m, err) : 0;
 }
 
 static int import_disks(struct import *m, struct vml_error *err)
@@ -225,28 +240,6 @@ static int import_disks(struct import *m, struct vml_error *err)
 }
 
 /* --- what the disks tell -------------------------------------------------------------------- */
-
-static bool boots_by(const struct vml_boot *b, const char *mode)
-{
-    if (strcmp(mode, "legacy-bios") == 0)
-        return b->bios;
-    return b->uefi || (strcmp(mode, "uefi-preferred") == 0 && b->bios);
-}
-
-static int decide_boot_mode(struct import *m, struct vml_error *err)
-{
-    const char *found = vml_boot_mode(&m->boot), *said = m->image.boot_mode;
-    const char *file = vml_package_disk_name(m->p, 0);
-    if (strcmp(m->image.virtualization, "hvm") != 0)
-        return 0;
-    if (!found[0])
-        vml_note(m->notes, "import/boot-mode", "disk %s boots neither by BIOS nor by UEFI: %s",
-                 file, m->boot.reason);
-    else if (said[0] && !boots_by(&m->boot, said))
-        vml_note(m->notes, "import/boot-mode", "%s says boot mode %s, disk %s says %s: %s",
-                 m->mode_by, said, file, found, m->boot.reason);
-    return said[0] ? 0 : VML_SET(m->image.boot_mode, "Boot mode", found, err);
-}
 
 static int map_snapshots(struct import *m, struct vml_error *err)
 {
@@ -291,14 +284,17 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
     m.notes = how->notes ? how->notes : &m.own_notes;
     m.image = *image;
     *image = (struct vml_image){ 0 };
-    if (check_first(&m, vml_store_db(s), err) < 0 || check_key(&m, s, err) < 0)
+    m.said = vml_firmware_said(&m.image, vml_package_machine(p), how->force_boot);
+    m.kernel_said = m.image.kernel[0];
+    if (check_first(&m, vml_store_db(s), err) < 0 || check_key(&m, s, err) < 0 ||
+        look_first(&m, err) < 0)
         return -1;
     m.snapshots = calloc(m.n, sizeof *m.snapshots);
     if (!m.snapshots)
         return vml_fail_nomem(err);
     if (vml_txn_begin(&m.txn, s, err) < 0 || import_disks(&m, err) < 0)
         return -1;
-    if (decide_boot_mode(&m, err) < 0 || map_snapshots(&m, err) < 0 || check_last(&m, err) < 0)
+    if (map_snapshots(&m, err) < 0 || check_last(&m, err) < 0)
         return -1;
     if (vml_txn_commit(m.txn, add_image, &m, err) < 0)
         return -1;

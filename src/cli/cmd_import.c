@@ -13,7 +13,7 @@ struct import {
     struct record record;
     struct encrypt encrypt;
     struct parents parents;
-    bool progress, no_manifest;
+    bool progress, no_manifest, force_boot;
     unsigned threads;
 };
 
@@ -22,6 +22,8 @@ static const struct opt opts[] = {
     OPT_PACKAGE(import),
     OPT_PARENTS(import),
     OPT_RECORD(import),
+    { 0, "force-boot", NULL, OPT_FLAG, offsetof(struct import, force_boot),
+      "keep --boot-mode, --arch and the OVF's word although the disk contradicts them" },
     OPT_ENCRYPT(import),
     OPT_PASSPHRASE(import),
     OPT_STORE(import),
@@ -96,12 +98,15 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0 ||
         encrypt_key(&how->encrypt, "import", &how->local, s, &where, key, found, err) < 0)
         return -1;
+    if (how->record.arch == NULL)
+        image->architecture[0] = '\0'; /* to be found */
     progress_start(&progress, how->progress, total_size(p));
     progress_attach(&progress, &copy);
     const struct vml_import what = {
         .source = input_named(src),
         .key = key[0] != '\0' ? key : NULL,
         .volume_type = record_volume_type(&how->record, IMPORT_VOLUME_TYPE),
+        .force_boot = how->force_boot,
         .copy = &copy,
         .healed = &healed,
         .notes = found,

@@ -32,7 +32,9 @@ void record_clear(struct record *r);
                     "the AMI's name, which its account and region have only once"),                \
         OPT_RECORD_TEXT(type, "description", "TEXT", description, "the AMI's description"),        \
         OPT_RECORD_LIST(type, "tag", "K=V", tags, "tag the AMI; may be repeated"),                 \
-        OPT_RECORD_TEXT(type, "arch", "A", arch, "x86_64 (the default), i386 or arm64"),           \
+        OPT_RECORD_TEXT(                                                                           \
+            type, "arch", "A", arch,                                                               \
+            "x86_64, i386 or arm64; import finds it where it is not said, else x86_64"),           \
         OPT_RECORD_TEXT(type, "virt", "V", virt, "hvm (the default) or paravirtual"),              \
         OPT_RECORD_TEXT(type, "kernel", "AKI", kernel,                                             \
                         "starts a paravirtual AMI; by default the region's newest PV-GRUB"),       \

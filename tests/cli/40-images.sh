@@ -46,7 +46,9 @@ is 'Cost centre=42=7 Env=Prod' "$(show "$bios" '[.Tags[] | "\(.Key)=\(.Value)"] 
 uefi=$(dd if=uefi.raw status=none | "$VMLIFT" import - --name uefi -f raw) # a pipe passes once
 is uefi "$(show uefi .BootMode)"
 is "$uefi" "$(show uefi .ImageId)"
-said=$("$VMLIFT" import bios.raw --name said --boot-mode uefi 2>notes)
+expect 5 import/boot-mode "$VMLIFT" import bios.raw --name said --boot-mode uefi
+grep -q 'the user says boot mode uefi, but disk bios.raw says legacy-bios' stderr || fail "who says what?"
+said=$("$VMLIFT" import bios.raw --name said --boot-mode uefi --force-boot 2>notes)
 is uefi "$(show "$said" .BootMode)"
 grep -q 'legacy-bios.*\[import/boot-mode\]' notes || fail "the contradiction is not told"
 "$VMLIFT" import data.raw --name nothing --root-device /dev/xvda 2>notes >/dev/null
@@ -55,8 +57,11 @@ is 'null /dev/xvda 3' "$(show nothing \
 grep -q '\[import/boot-mode\]' notes || fail "nothing to boot from, and nothing said"
 "$VMLIFT" import bios.raw --name xen --virt paravirtual >/dev/null
 is null "$(show xen .BootMode)"
-"$VMLIFT" import uefi.raw --name arm --arch arm64 >/dev/null
-is uefi "$(show arm .BootMode)"
+expect 5 import/architecture "$VMLIFT" import uefi.raw --name arm --arch arm64
+cp uefi.raw arm.raw
+make_esp arm.raw 1 32 aa64
+"$VMLIFT" import arm.raw --name arm >/dev/null
+is 'uefi arm64' "$(show arm '"\(.BootMode) \(.Architecture)"')"
 
 is 'bios uefi said nothing xen arm' "$("$VMLIFT" image list --json | jq -r '[.Images[].Name] | join(" ")')"
 "$VMLIFT" image list | grep -q "$bios" || fail "image list without $bios"
@@ -162,21 +167,26 @@ for file in two.ovf data.vmdk uefi.vmdk; do
     echo "SHA256($file)= $(sha256sum <$file | cut -d' ' -f1)"
 done >two.mf
 tar --format=ustar -cf two.ova two.ovf two.mf data.vmdk uefi.vmdk
-two=$("$VMLIFT" import two.ova --name two 2>notes)
+expect 5 import/boot-mode "$VMLIFT" import two.ova --name two
+grep -q 'the OVF says boot mode legacy-bios, but disk uefi.vmdk says uefi' stderr || fail "who says what?"
+expect 5 import/boot-mode "$VMLIFT" import - --name two < <(dd if=two.ova status=none)
+two=$("$VMLIFT" import two.ova --name two --force-boot 2>notes)
 # The machine's order, not the file's; the OVF's word goes before the disk's, and that is told.
 is '/dev/sda1 1 true,/dev/sdf 3 false' "$(show "$two" '[.BlockDeviceMappings[]
     | "\(.DeviceName) \(.Ebs.VolumeSize) \(.Ebs.DeleteOnTermination)"] | join(",")')"
 is legacy-bios "$(show "$two" .BootMode)"
 grep -q 'OVF.*legacy-bios.*uefi.*\[import/boot-mode\]' notes || fail "the contradiction is not told"
-piped=$(dd if=two.ova status=none | "$VMLIFT" import - --name piped)
+piped=$(dd if=two.ova status=none | "$VMLIFT" import - --name piped --boot-mode uefi 2>notes)
+is uefi "$(show "$piped" .BootMode)"
+grep -q 'the OVF says boot mode legacy-bios, the user uefi, which holds' notes || fail "not told"
 is "$(show "$two" '[.BlockDeviceMappings[] | .DeviceName, .Ebs.VolumeSize]')" \
     "$(show "$piped" '[.BlockDeviceMappings[] | .DeviceName, .Ebs.VolumeSize]')"
 # A disk that is not what the manifest says: nothing of it is to be seen.
 sed -i "/uefi/s/= .*/= $(printf '0%.0s' {1..64})/" two.mf
 tar --format=ustar -cf bad.ova two.ovf two.mf data.vmdk uefi.vmdk
 before=$("$VMLIFT" image list --json)$("$VMLIFT" snapshot list --json)
-expect 3 manifest/mismatch "$VMLIFT" import bad.ova --name bad
-expect 3 manifest/mismatch "$VMLIFT" import - --name bad < <(dd if=bad.ova status=none)
+expect 3 manifest/mismatch "$VMLIFT" import bad.ova --name bad --force-boot
+expect 3 manifest/mismatch "$VMLIFT" import - --name bad --force-boot < <(dd if=bad.ova status=none)
 is "$before" "$("$VMLIFT" image list --json)$("$VMLIFT" snapshot list --json)"
 
 # --- out again

@@ -204,7 +204,7 @@ imported gpt.raw --tpm v2.0 --imds v2.0 --mapping /dev/sdb=ephemeral0 --mapping 
 is "uefi /dev/sda1 50 gp3 false,/dev/sdg 20 gp2 true" "$(show "$ami" '.BootMode + " " + ([.BlockDeviceMappings[] |
     select(.Ebs.VolumeSize > 0) | "\(.DeviceName) \(.Ebs.VolumeSize) \(.Ebs.VolumeType) \(
     .Ebs.DeleteOnTermination)"] | join(","))')"
-imported mbr.raw --tpm v2.0 # needs uefi, whatever the disk is
+imported mbr.raw --tpm v2.0 --force-boot # needs uefi, whatever the disk is
 is uefi "$(show "$ami" .BootMode)"
 grep -q 'the TPM says boot mode uefi.*legacy-bios.*\[import/boot-mode\]' notes || fail "a contradiction, and no word"
 files=$(find store -name '*.pack' | sort)
@@ -212,6 +212,7 @@ import_refused() {
     expect 5 "$1" "$VMLIFT" import mbr.raw --name refused "${@:2}"
     is "$files" "$(find store -name '*.pack' | sort)"
 }
+import_refused import/boot-mode --tpm v2.0
 import_refused InvalidParameterCombination --tpm v2.0 --boot-mode legacy-bios
 import_refused InvalidParameterCombination --kernel aki-5c21674b
 import_refused InvalidManifest "${pv[@]}" --kernel aki-01234567

@@ -20,7 +20,7 @@ reads() {
     strace -f -y -e trace=read,pread64,readv,preadv,preadv2,mmap -o trace "$VMLIFT" inspect --boot "$1" \
         >/dev/null
     ! grep -qE "mmap\(.*$(basename "$1")>" trace || fail "$1 is mapped"
-    grep -E "^[0-9]+ p?read[^(]*\([0-9]+<[^>]*/$(basename "$1")>" trace |
+    grep -E "^[0-9]+ +p?read[^(]*\([0-9]+<[^>]*/$(basename "$1")>" trace |
         awk '{ sum += $NF } END { print sum + 0 }'
 }
 
