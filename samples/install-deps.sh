@@ -19,7 +19,7 @@ tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmd
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
     mtools dosfstools bindfs jq g++ python3 python3-botocore sqlite3 time
     clang-format clang-tidy shellcheck"
-bench="borgbackup restic casync openssl python3 time"
+bench="qemu-utils borgbackup restic casync openssl python3 time valgrind strace"
 case ${1-} in
 "") ;;
 --vm) packages+=" $vm" ;;

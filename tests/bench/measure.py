@@ -23,6 +23,7 @@ class Step:
     sync: str = ""
     output: str = ""  # the disk that it gives back
     env: dict = field(default_factory=dict)
+    before: list = field(default_factory=list)  # a command that goes before it, unmeasured
 
 
 @dataclass
@@ -54,6 +55,8 @@ def make_durable(path):
 
 
 def measure(step):
+    if step.before:
+        ask(*step.before, env={**os.environ, **step.env})
     os.sync()  # what others wrote is nobody's time
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.NamedTemporaryFile("r") as cost:
         # by time(1): a child of this process would begin with the peak memory of this one
