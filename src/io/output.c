@@ -258,6 +258,17 @@ uint64_t vml_output_tell(const struct vml_output *o)
     return o->end;
 }
 
+/* What was written sets out for the disk, so that little is left for the commit to wait for. A
+ * hint: a write that fails in the background is told by the commit's sync, and not taken note of
+ * here, since only waiting for it would. */
+static void write_behind(struct vml_output *o, size_t len)
+{
+    uint64_t before = atomic_fetch_add(&o->written, len);
+
+    if (before / BEHIND != (before + len) / BEHIND)
+        (void)sync_file_range(o->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int put_all(struct vml_output *o, const void *buf, size_t len, uint64_t off,
                    struct vml_error *err)
 {
@@ -286,20 +297,10 @@ static int put_all(struct vml_output *o, const void *buf, size_t len, uint64_t o
         p += n;
         off += (uint64_t)n;
         len -= (size_t)n;
+        if (o->kind != OUTPUT_PIPE)
+            write_behind(o, (size_t)n);
     }
     return 0;
-}
-
-/* What was appended sets out for the disk, so that little is left for the commit to wait for. A
- * hint: a write that fails in the background is told by the commit's sync, and not taken note of
- * here, since only waiting for it would. */
-static void write_behind(struct vml_output *o)
-{
-    if (!vml_output_can_seek(o) || o->end - o->behind < BEHIND)
-        return;
-    (void)sync_file_range(o->fd, (off_t)o->behind, (off_t)(o->end - o->behind),
-                          SYNC_FILE_RANGE_WRITE);
-    o->behind = o->end;
 }
 
 int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct vml_error *err)
@@ -313,7 +314,6 @@ int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct v
         return -1;
     }
     o->end += len;
-    write_behind(o);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -21,7 +22,7 @@ struct vml_output {
     struct vml_output *next;  /* of its siblings, or of those that it is one of */
     struct vml_output *whole; /* whose sibling it is, and whose dir counts; NULL: nobody's */
     uint64_t end;             /* where write appends */
-    uint64_t behind;          /* up to where that has set out for the disk */
+    _Atomic uint64_t written; /* bytes in all, wherever */
     uint64_t size;            /* device */
     struct vml_output *of;    /* append */
     vml_tap *tap;
