@@ -117,7 +117,7 @@ static const struct vml_subformat subformats[] = {
 };
 
 static const struct vml_option options[] = {
-    { "level", "deflate level of streamOptimized, 1 (fast) to 9 (1)" },
+    { "level", "deflate level of streamOptimized, 1 (fast) to 9 (a mixture of 1 and 2)" },
     { "adapter", "lsilogic, buslogic, ide or legacyESX (lsilogic)" },
     { "hwversion", "virtual hardware version (10)" },
     { "align", "round the disk's size up to a multiple of this (64K; of flat ones 512)" },

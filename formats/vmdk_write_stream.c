@@ -18,7 +18,13 @@
 #include "vmlift/codec.h"
 #include "vmlift/endian.h"
 
-enum { OVERHEAD_SECTORS = 128, NO_TABLE = -1 };
+enum {
+    OVERHEAD_SECTORS = 128,
+    NO_TABLE = -1,
+    LEVEL_MIXED = 0, /* see grain_level */
+    LEVEL_BETTER = 2,
+    BETTER_EVERY = 3,
+};
 
 struct stream {
     struct vml_writer w; /* first: this is what core holds */
@@ -45,12 +51,26 @@ static void end_grain(struct vml_chunk *c, uint64_t off, size_t n)
     c->enc_len += whole;
 }
 
-static int encode_grain(const struct stream *s, struct vml_chunk *c, uint64_t off,
-                        const uint8_t *grain, struct vml_error *err)
+/* The fast level alone makes of a system's disk 10 % more than level 6, which others write; with
+ * one grain in three at level 2 it is 8 %, for half more time.  Not where the grain in front did
+ * not shrink to half (0 bytes: there was none), since there is little to be had.  It depends on the
+ * chunk alone, so not on the number of threads. */
+static int grain_level(const struct stream *s, uint64_t off, size_t before)
+{
+    if (s->level != LEVEL_MIXED)
+        return s->level;
+    return off / VMDK_GRAIN % BETTER_EVERY == BETTER_EVERY - 1 && before > 0 &&
+                   before < VMDK_GRAIN / 2
+               ? LEVEL_BETTER
+               : VML_DEFLATE_FAST;
+}
+
+static int encode_grain(struct vml_chunk *c, uint64_t off, const uint8_t *grain, int level,
+                        struct vml_error *err)
 {
     size_t n = 0;
 
-    if (vml_deflate(s->level, grain, VMDK_GRAIN, c->enc + c->enc_len + VMDK_MARKER,
+    if (vml_deflate(level, grain, VMDK_GRAIN, c->enc + c->enc_len + VMDK_MARKER,
                     vml_deflate_bound(VMDK_GRAIN), &n, err) < 0)
         return -1;
     end_grain(c, off, n);
@@ -76,21 +96,21 @@ static bool pass_grain(struct vml_chunk *c, uint64_t off, size_t *next)
 }
 
 /* The disk's end inside a grain: zeroes up to its own end. */
-static int encode_tail(const struct stream *s, struct vml_chunk *c, uint64_t off,
-                       const uint8_t *data, size_t len, struct vml_error *err)
+static int encode_tail(struct vml_chunk *c, uint64_t off, const uint8_t *data, size_t len,
+                       int level, struct vml_error *err)
 {
     VML_AUTO(vml_freep) uint8_t *grain = calloc(1, VMDK_GRAIN);
 
     if (grain == NULL)
         return vml_fail_nomem(err);
     memcpy(grain, data, len);
-    return encode_grain(s, c, off, grain, err);
+    return encode_grain(c, off, grain, level, err);
 }
 
 static int stream_encode(struct vml_writer *w, struct vml_chunk *c, struct vml_error *err)
 {
     const struct stream *s = (struct stream *)w;
-    size_t room = VMDK_MARKER + vml_deflate_bound(VMDK_GRAIN) + VMDK_SECTOR, next = 0;
+    size_t room = VMDK_MARKER + vml_deflate_bound(VMDK_GRAIN) + VMDK_SECTOR, next = 0, before = 0;
 
     if (vml_chunk_reserve(c, (size_t)vml_div_up(c->len, VMDK_GRAIN) * room, err) < 0)
         return -1;
@@ -98,12 +118,15 @@ static int stream_encode(struct vml_writer *w, struct vml_chunk *c, struct vml_e
     for (uint64_t at = 0; at < c->len; at += VMDK_GRAIN) {
         size_t len = (size_t)vml_min_u64(VMDK_GRAIN, c->len - at);
         const uint8_t *grain = c->data + at;
+        size_t start = c->enc_len;
+        int level = grain_level(s, c->off + at, before);
 
         if (vml_is_zero(grain, len) || pass_grain(c, c->off + at, &next))
             continue;
-        if ((len == VMDK_GRAIN ? encode_grain(s, c, c->off + at, grain, err)
-                               : encode_tail(s, c, c->off + at, grain, len, err)) < 0)
+        if ((len == VMDK_GRAIN ? encode_grain(c, c->off + at, grain, level, err)
+                               : encode_tail(c, c->off + at, grain, len, level, err)) < 0)
             return -1;
+        before = c->enc_len - start;
     }
     return 0;
 }
@@ -208,7 +231,7 @@ static int parse_level(struct stream *s, const struct vml_create *c, struct vml_
     char buf[64];
     const char *level = vml_create_option(c, "level", NULL, buf);
 
-    s->level = VML_DEFLATE_FAST;
+    s->level = LEVEL_MIXED;
     if (level == NULL)
         return 0;
     if (level[0] < '1' || level[0] > '9' || level[1] != '\0')
