@@ -70,6 +70,7 @@ class Results:
         self.pairs = []
         self.tables = {}  # name: [(title, {variant: runs}, ...)]
         self.inputs = {}
+        self.of_store = None  # what store.py tells of
 
     def disks(self, disks):
         self.inputs = {d.name: (d.size, d.data) for d in disks}
@@ -78,7 +79,9 @@ class Results:
         self.tables.setdefault(name, []).append((title, runs, *more))
 
     def store(self, disk, runs):
-        """The bars of report.py as rows."""
+        """The bars of report.py as rows, and all the rest."""
+        runs.end()
+        self.of_store = runs
         for what, who, times in RATIOS:
             theirs = runs.steps.get((who, what))
             if theirs is not None:

@@ -1,7 +1,7 @@
 """The results as tables."""
 
 from measure import Failure
-from report import mib, table
+from report import mib, report, table
 from results import median
 
 
@@ -79,11 +79,14 @@ def show(results, markdown):
         f"- disk {name}: {mib(size)} MiB, {mib(data)} MiB of them allocated"
         for name, (size, data) in results.inputs.items()
     ]
-    parts = ["\n".join(lines)]
+    title = ["## Every job beside its peer", "As `run.sh --markdown` printed them."]
+    parts = [*(title if markdown else []), "\n".join(lines)]
     if results.pairs:
         parts.append(out(PAIR_HEAD, list(pair_rows(results))))
     if "threads" in results.tables:
         parts.append(out(*variants(results, "threads", "threads", ["ratio", "bar 1.8x"])))
     if "sizes" in results.tables:
         parts.append(out(*variants(results, "sizes", "GiB", ["largest/smallest"])))
+    if results.of_store is not None:
+        parts += ["## The store, step by step" if markdown else "The store, step by step:", report(results.of_store)]
     return "\n\n".join(parts)
