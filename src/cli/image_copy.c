@@ -1,5 +1,6 @@
 #include "copying.h"
 #include "image.h"
+#include "record.h"
 
 static const struct opt opts[] = {
     { 0, "name", "NAME", OPT_TEXT, offsetof(struct copying, name), "of the copy; required" },
@@ -23,16 +24,6 @@ static const struct opt_verb verb = {
     opts
 };
 
-static json_t *result(const struct vml_image *a)
-{
-    json_t *snapshots = json_array();
-
-    for (size_t i = 0; i < a->n_mappings; i++)
-        if (a->mappings[i].snapshot[0] != '\0')
-            json_array_append_new(snapshots, json_string(a->mappings[i].snapshot));
-    return json_pack("{s:s, s:o}", "ImageId", a->id, "SnapshotIds", snapshots);
-}
-
 int image_copy(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     struct copying how = { 0 };
@@ -48,5 +39,6 @@ int image_copy(struct cli *cli, int argc, char **argv, struct vml_error *err)
     if (copier_open(&c, &how, cli->words[0], err) < 0 ||
         vml_registry_copy_image(c.store, &c.where, cli->words[0], &c.how, &made, err) < 0)
         return -1;
-    return copier_answer(cli, made.id, result(&made), err);
+    json_t *v = json_pack("{s:s, s:o}", "ImageId", made.id, "SnapshotIds", record_snapshots(&made));
+    return copier_answer(cli, made.id, v, err);
 }

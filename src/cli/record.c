@@ -110,16 +110,23 @@ int record_map(const struct record *r, struct vml_image *a, const char *device,
                : vml_image_map(a, &added, err);
 }
 
-static json_t *result(const struct vml_image *a, json_t *more, const struct vml_notes *notes)
+json_t *record_snapshots(const struct vml_image *a)
 {
-    json_t *snapshots = json_array(), *told = json_array();
+    json_t *ids = json_array();
 
     for (size_t i = 0; i < a->n_mappings; i++)
         if (a->mappings[i].snapshot[0] != '\0')
-            json_array_append_new(snapshots, json_string(a->mappings[i].snapshot));
+            json_array_append_new(ids, json_string(a->mappings[i].snapshot));
+    return ids;
+}
+
+static json_t *result(const struct vml_image *a, json_t *more, const struct vml_notes *notes)
+{
+    json_t *told = json_array();
+
     json_add_notes(told, notes);
-    json_t *v =
-        json_pack("{s:s, s:o, s:o}", "ImageId", a->id, "SnapshotIds", snapshots, "notes", told);
+    json_t *v = json_pack("{s:s, s:o, s:o}", "ImageId", a->id, "SnapshotIds", record_snapshots(a),
+                          "notes", told);
     if (more != NULL)
         json_object_update(v, more);
     json_decref(more);

@@ -69,6 +69,8 @@ const char *record_volume_type(const struct record *r, const char *type);
 /* The snapshot is what is at the device, whose mapping may be there without one. */
 int record_map(const struct record *r, struct vml_image *a, const char *device,
                const char *snapshot, struct vml_error *err);
+/* IDs of the snapshots that its volumes come from. */
+json_t *record_snapshots(const struct vml_image *a);
 /* The result of such a verb: the ID of the AMI; with --json also its snapshots, the notes, and
  * `more` (taken over; or NULL).  It is registered also when that cannot be printed, which the error
  * says. */
