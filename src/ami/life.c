@@ -194,7 +194,7 @@ static int edit_attributes(void *arg, struct vml_image *a, char detail[DETAIL],
     if (how->imds && strcmp(a->imds, how->imds) != 0) {
         if (VML_SET(a->imds, "ImdsSupport", how->imds, err) < 0)
             return -1;
-        add_detail(detail, "%simds-support=%s", comma(detail, ""), how->imds);
+        add_detail(detail, "%simds=%s", comma(detail, ""), how->imds);
         changed = 1;
     }
     for (size_t i = 0; i < how->n_codes; i++) {

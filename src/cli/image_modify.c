@@ -9,8 +9,8 @@ struct image {
 static const struct opt opts[] = {
     { 0, "description", "TEXT", OPT_TEXT, offsetof(struct image, description),
       "the AMI's description; \"\" is none" },
-    { 0, "imds-support", "v2.0", OPT_TEXT, offsetof(struct image, imds),
-      "instances are to use IMDSv2; cannot be taken back" },
+    { 0, "imds", "V", OPT_TEXT, offsetof(struct image, imds),
+      "v2.0: machines ask for metadata by token only; cannot be taken back" },
     { 0, "product-code", "CODE", OPT_LIST, offsetof(struct image, codes),
       "a code of the marketplace; may be repeated; cannot be taken back" },
     OPT_STORE(image),
@@ -50,7 +50,7 @@ int image_modify(struct cli *cli, int argc, char **argv, struct vml_error *err)
         return rc < 0 ? -1 : 0;
     if (how.description == NULL && how.imds == NULL && how.codes.n == 0)
         return vml_fail(err, VML_EUSAGE, "usage/nothing",
-                        "image modify: what is to change? --description, --imds-support or "
+                        "image modify: what is to change? --description, --imds or "
                         "--product-code");
     struct vml_modify what = { how.description, how.imds, how.codes.items, how.codes.n };
     return image_each(cli, &how.local, modify, &what, err);

@@ -108,15 +108,15 @@ expect 5 InvalidTagKey.Malformed "$VMLIFT" snapshot tag "$snap" --tag aws:x=
 
 # --- attributes
 
-run "$VMLIFT" image modify web --description 'a web server' --imds-support v2.0 --product-code abc123
+run "$VMLIFT" image modify web --description 'a web server' --imds v2.0 --product-code abc123
 is 'a web server' "$(show web .Description)"
-is 'modify: imds-support=v2.0, product-code=abc123, description=a web server' "$(last web)"
+is 'modify: imds=v2.0, product-code=abc123, description=a web server' "$(last web)"
 n=$(events web | wc -w)
-run "$VMLIFT" image modify web --imds-support v2.0 --product-code abc123
+run "$VMLIFT" image modify web --imds v2.0 --product-code abc123
 is "$n" "$(events web | wc -w)"
 run "$VMLIFT" image modify web --description ''
 is '' "$(show web .Description)"
-refused InvalidParameterValue image modify web --imds-support v1.0
+refused InvalidParameterValue image modify web --imds v1.0
 refused InvalidParameterValue image modify web --product-code a-b --description never
 refused InvalidParameterValue image modify web --description "$(printf 'x%.0s' {1..256})"
 refused InvalidParameterValue image modify web --description $'caf\xe9'
