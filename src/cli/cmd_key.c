@@ -7,6 +7,7 @@
 #include "out.h"
 #include "passphrase.h"
 #include "table.h"
+#include "vmlift/filter.h"
 
 struct key {
     struct local local;
@@ -36,7 +37,7 @@ static json_t *key_json(const struct vml_key *k)
         json_array_append_new(grants, json_string(k->grants[i]));
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:b, s:I, s:o}", "KeyId", k->id, "OwnerId",
                      k->owner, "Region", k->region, "Description", json_text(k->description),
-                     "CreationDate", out_ec2_time(when, k->created), "Default", k->is_default,
+                     "CreationDate", vml_ec2_time(when, k->created), "Default", k->is_default,
                      "Passphrase", k->passphrase, "Versions", (json_int_t)k->versions, "Grants",
                      grants);
 }

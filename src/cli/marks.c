@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "table.h"
+#include "vmlift/filter.h"
 
 /* --- JSON ----------------------------------------------------------------------------------- */
 
@@ -46,7 +47,7 @@ static int add_event(void *arg, const struct vml_event *e, struct vml_error *err
     char when[32];
 
     (void)err;
-    json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:o}", "Time", out_ec2_time(when, e->at),
+    json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:o}", "Time", vml_ec2_time(when, e->at),
                                          "Account", e->account, "Action", e->action, "Detail",
                                          json_text(e->detail)));
     return 0;

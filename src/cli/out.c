@@ -147,24 +147,14 @@ void out_done_before(const struct cli *cli, int n)
         out_line(stderr, "vmlift: note: %s: is done, and stays so [cli/done]", cli->words[i]);
 }
 
-static const char *time_text(char buf[32], int64_t seconds, const char *form)
+const char *out_time(char buf[32], int64_t seconds)
 {
     time_t t = (time_t)seconds;
     struct tm tm;
 
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, 32, form, &tm) == 0)
+    if (gmtime_r(&t, &tm) == NULL || strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         snprintf(buf, 32, "%" PRId64, seconds);
     return buf;
-}
-
-const char *out_time(char buf[32], int64_t seconds)
-{
-    return time_text(buf, seconds, "%Y-%m-%dT%H:%M:%SZ");
-}
-
-const char *out_ec2_time(char buf[32], int64_t seconds)
-{
-    return time_text(buf, seconds, "%Y-%m-%dT%H:%M:%S.000Z");
 }
 
 /* jansson tells of some characters at a time, for each of which a stdio call costs more. */

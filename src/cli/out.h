@@ -21,8 +21,6 @@ void out_notes(const char *name, const struct vml_notes *notes);
 void out_done_before(const struct cli *cli, int n);
 /* "yyyy-mm-ddThh:mm:ssZ" */
 const char *out_time(char buf[32], int64_t seconds);
-/* "yyyy-mm-ddThh:mm:ss.000Z", as EC2 spells it */
-const char *out_ec2_time(char buf[32], int64_t seconds);
 
 /* Takes v over and prints it as an indented object.  NULL is what jansson gives without memory. */
 int out_json(json_t *v, struct vml_error *err);
