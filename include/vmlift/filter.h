@@ -65,6 +65,7 @@ struct vml_image_query {
     size_t n_executable_by;
     bool deprecated; /* also others' that are deprecated, which else only their IDs bring up */
     bool disabled;   /* also those that are disabled */
+    bool brief;      /* one's own may come without their marks, where nothing is asked of these */
     struct vml_notes *notes; /* may be NULL: gets which of `ids` are left out as disabled
                                 (image/hidden) */
 };

@@ -168,12 +168,10 @@ int vml_image_read(struct vml_image *a, struct vml_stmt *st, struct vml_error *e
                : from_row(image_fields, COUNT(image_fields), st, 0, a, err);
 }
 
-int vml_image_read_rest(struct vml_db *db, struct vml_image *a, struct vml_error *err)
+int vml_image_read_mappings(struct vml_db *db, struct vml_image *a, struct vml_error *err)
 {
     return vml_side_read(db, "mappings", "image", "position", a->id, vml_image_read_mapping, a,
-                         err) < 0
-               ? -1
-               : vml_marks_read(db, a->id, &a->marks, err);
+                         err);
 }
 
 int vml_image_write(struct vml_db *db, const struct vml_image *a, struct vml_error *err)

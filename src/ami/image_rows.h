@@ -7,8 +7,8 @@
 /* The row of table images that st is at ("SELECT *"), checked; *a was empty.  Its mappings and its
  * marks are other rows. */
 int vml_image_read(struct vml_image *a, struct vml_stmt *st, struct vml_error *err);
-/* Those rows of an image that was read. */
-int vml_image_read_rest(struct vml_db *db, struct vml_image *a, struct vml_error *err);
+/* The mappings of one that was read. */
+int vml_image_read_mappings(struct vml_db *db, struct vml_image *a, struct vml_error *err);
 /* Adds the mapping that st is at to the struct vml_image: for vml_side_take. */
 int vml_image_read_mapping(void *image, struct vml_stmt *st, struct vml_error *err);
 /* Inserts the image's row, or makes it say this, and all rows of its mappings and marks in place of

@@ -252,6 +252,32 @@ static int make_sql(struct sql *s, const struct vml_image_query *q, const struct
     return fclose(out) != 0 ? vml_fail_nomem(err) : 0;
 }
 
+/* --- what has to be read -------------------------------------------------------------------- */
+
+static bool asks_marks(const struct vml_image_query *q)
+{
+    for (size_t i = 0; i < q->n_owners; i++) {
+        if (vml_query_is_alias(q->owners[i]))
+            return true;
+    }
+    for (size_t i = 0; q->filters && i < q->filters->n; i++) {
+        if (!q->filters->items[i].kind->column)
+            return true;
+    }
+    return q->n_executable_by > 0;
+}
+
+/* That another one's image is seen is for its own grants to say, which are checked, too. */
+static int read_rest(struct vml_db *db, const struct vml_where *where, bool marks,
+                     struct vml_image *a, struct vml_error *err)
+{
+    return vml_image_read_mappings(db, a, err) < 0 ||
+                   ((marks || strcmp(a->owner, where->owner) != 0) &&
+                    vml_marks_read(db, a->id, &a->marks, err) < 0)
+               ? -1
+               : 0;
+}
+
 /* --- answering ------------------------------------------------------------------------------ */
 
 static int list_all(struct vml_store *s, const struct vml_where *where,
@@ -261,13 +287,14 @@ static int list_all(struct vml_store *s, const struct vml_where *where,
     struct vml_db *db = vml_store_db(s);
     VML_AUTO(sql_clear) struct sql sql = { 0 };
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL; /* open, so that all see one state */
+    bool marks = !q->brief || asks_marks(q);
     int row;
     if (make_sql(&sql, q, where, err) < 0 ||
         vml_db_query_values(db, &st, err, sql.text, sql.values, sql.n) < 0)
         return -1;
     while ((row = vml_stmt_step(st, err)) > 0) {
         VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
-        if (vml_image_read(&a, st, err) < 0 || vml_image_read_rest(db, &a, err) < 0 ||
+        if (vml_image_read(&a, st, err) < 0 || read_rest(db, where, marks, &a, err) < 0 ||
             (is_asked(q, where, &a) && fn(arg, &a, err) < 0))
             return -1;
     }

@@ -84,6 +84,7 @@ int image_list(struct cli *cli, int argc, char **argv, struct vml_error *err)
         .n_executable_by = how.executable_by.n,
         .deprecated = how.deprecated,
         .disabled = how.disabled,
+        .brief = !cli->json,
         .notes = &notes,
     };
     if (local_open(&how.local, cli->n_words > 0 ? LOCAL_READ : LOCAL_LIST, &where, &s, err) < 0 ||

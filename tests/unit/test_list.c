@@ -107,7 +107,7 @@ static size_t count(const char *const *words)
 }
 
 static void ask(struct vml_store *s, const struct vml_where *where, const struct question *q,
-                char names[256])
+                bool brief, char names[256])
 {
     VML_AUTO(vml_filters_clear) struct vml_filters f = { .of = VML_FILTER_IMAGES };
     const struct vml_image_query query = { .filters = &f,
@@ -117,6 +117,7 @@ static void ask(struct vml_store *s, const struct vml_where *where, const struct
                                            .n_owners = count(q->owners),
                                            .executable_by = q->executable_by,
                                            .n_executable_by = count(q->executable_by),
+                                           .brief = brief,
                                            .deprecated = q->deprecated,
                                            .disabled = q->disabled };
     names[0] = '\0';
@@ -186,11 +187,12 @@ static const struct question questions[] = {
 static void test_questions(struct vml_store *s)
 {
     char names[256];
-    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
-        ask(s, &self, &questions[i], names);
-        if (strcmp(names, questions[i].want) == 0)
+    for (size_t i = 0; i < 2 * (sizeof questions / sizeof *questions); i++) {
+        const struct question *q = &questions[i / 2];
+        ask(s, &self, q, i % 2 != 0, names);
+        if (strcmp(names, q->want) == 0)
             continue;
-        fprintf(stderr, "%s: \"%s\", not \"%s\"\n", questions[i].rule, names, questions[i].want);
+        fprintf(stderr, "%s: \"%s\", not \"%s\"\n", q->rule, names, q->want);
         abort();
     }
 }
@@ -254,7 +256,7 @@ static void test_sql(struct vml_store *s)
         char got[256];
         CHECK_OK(vml_filters_add(&f, filters[i], &err), &err);
         CHECK_OK(vml_registry_each(s, &self, match_one, &want, &err), &err);
-        ask(s, &self, &q, got);
+        ask(s, &self, &q, i % 2 != 0, got);
         if (strcmp(got, want.names) != 0) {
             fprintf(stderr, "%s: SQL finds \"%s\", not \"%s\"\n", filters[i], got, want.names);
             abort();
