@@ -271,11 +271,12 @@ static bool asks_marks(const struct vml_image_query *q)
 static int read_rest(struct vml_db *db, const struct vml_where *where, bool marks,
                      struct vml_image *a, struct vml_error *err)
 {
-    return vml_image_read_mappings(db, a, err) < 0 ||
-                   ((marks || strcmp(a->owner, where->owner) != 0) &&
-                    vml_marks_read(db, a->id, &a->marks, err) < 0)
-               ? -1
-               : 0;
+    bool own = strcmp(a->owner, where->owner) == 0;
+    if (vml_image_read_mappings(db, a, err) < 0 ||
+        ((marks || !own) && vml_marks_read(db, a->id, &a->marks, err) < 0))
+        return -1;
+    vml_image_hide(a, where->owner);
+    return 0;
 }
 
 /* --- answering ------------------------------------------------------------------------------ */

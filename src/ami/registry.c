@@ -44,6 +44,14 @@ static int cursor_open(struct cursor *c, struct vml_db *db, const struct vml_whe
                : vml_marks_open(&c->marks, db, "images", which, where, value, err);
 }
 
+void vml_image_hide(struct vml_image *a, const char *account)
+{
+    if (strcmp(a->owner, account) == 0)
+        return;
+    vml_marks_hide(&a->marks, account);
+    a->source[0] = '\0'; /* a path on the owner's machine */
+}
+
 /* 1: *a, which was empty, is the next image; 0: there are no more. */
 static int cursor_next(struct cursor *c, struct vml_image *a, struct vml_error *err)
 {
@@ -54,10 +62,7 @@ static int cursor_next(struct cursor *c, struct vml_image *a, struct vml_error *
         vml_side_take(&c->mappings, a->id, vml_image_read_mapping, a, err) < 0 ||
         vml_marks_take(&c->marks, a->id, &a->marks, err) < 0)
         return -1;
-    if (strcmp(a->owner, c->account) == 0)
-        return 1;
-    vml_marks_hide(&a->marks, c->account);
-    a->source[0] = '\0'; /* a path on the owner's machine */
+    vml_image_hide(a, c->account);
     return 1;
 }
 

@@ -33,6 +33,9 @@ int vml_deregister_in(struct vml_store *s, struct vml_db *db, const struct vml_w
                       const char *action, const char *id, bool delete_snapshots,
                       struct vml_deregistered *out, struct vml_error *err);
 
+/* Takes away what of another account's image is not for this one to know. */
+void vml_image_hide(struct vml_image *a, const char *account);
+
 /* InvalidAMIName.Duplicate when an image of a's owner and region has a's name. */
 int vml_registry_name_free(struct vml_db *db, const struct vml_image *a, struct vml_error *err);
 
