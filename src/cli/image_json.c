@@ -10,9 +10,12 @@ const char *image_key(struct vml_store *s, const struct vml_mapping *m, char key
     struct vml_error ignored = { 0 };
 
     key[0] = '\0';
-    if (m->encrypted && m->snapshot[0] != '\0' &&
-        vml_snapshot_get(s, m->snapshot, &snap, &ignored) == 0)
+    if (!m->encrypted || m->snapshot[0] == '\0')
+        return key;
+    if (vml_snapshot_get(s, m->snapshot, &snap, &ignored) == 0)
         memcpy(key, snap.key, sizeof snap.key);
+    else if (ignored.code == VML_ENOMEM)
+        out_lost();
     return key;
 }
 

@@ -48,6 +48,12 @@ static void *json_alloc(size_t n)
     return p;
 }
 
+void out_lost(void)
+{
+    atomic_store(&line_lost, true);
+    atomic_store(&json_lost, true);
+}
+
 void out_start(void)
 {
     json_set_alloc_funcs(json_alloc, free);

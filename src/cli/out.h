@@ -34,6 +34,8 @@ json_t *json_error(const struct vml_error *err);
 void json_add_notes(json_t *array, const struct vml_notes *notes);
 void json_freep(json_t **v);
 
+/* Memory was missing for a part of the answer that has no way to say so. */
+void out_lost(void);
 /* Everything printed so far has reached standard output, and nothing was left out of it for want of
  * memory. */
 int out_flush(struct vml_error *err);

@@ -5,10 +5,12 @@
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/sha.h>
+#include <stdlib.h>
 
 void vml_wipe(void *p, size_t n)
 {
@@ -28,10 +30,20 @@ static void context_freep(EVP_CIPHER_CTX **c)
     EVP_CIPHER_CTX_free(*c);
 }
 
-/* libcrypto's only reasons to fail here are memory and a build without the cipher. */
+/* libcrypto's only reasons to fail here are memory and a build without the cipher.  The second it
+ * calls unsupported, and at times the first, which has many names, or none where there is no room
+ * for any. */
 static int crypto_fail(struct vml_error *err, const char *what)
 {
-    return vml_fail(err, VML_EIO, "codec/crypto", "libcrypto: %s failed", what);
+    bool unsupported = ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED;
+    void *room = malloc(4096);
+    bool full = room == NULL;
+
+    free(room);
+    ERR_clear_error();
+    return unsupported && !full
+               ? vml_fail(err, VML_EIO, "codec/crypto", "libcrypto: it has no %s", what)
+               : vml_fail_nomem(err);
 }
 
 int vml_seal(const uint8_t key[VML_SECRET], const uint8_t nonce[VML_NONCE], const void *aad,

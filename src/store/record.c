@@ -129,6 +129,22 @@ static int print_rows(struct vml_db *db, const struct vml_sql_table *t, const ch
     return json_object_set(all, t->name, rows) < 0 ? vml_fail_nomem(err) : 0;
 }
 
+/* Not json_dumps: where memory is missing on the way, that of jansson 2.14 leaves out a piece and
+ * says nothing.  NULL without memory. */
+static char *dump(const json_t *record)
+{
+    const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
+    size_t len = json_dumpb(record, NULL, 0, flags);
+    char *text = len > 0 ? malloc(len + 1) : NULL;
+
+    if (text == NULL || json_dumpb(record, text, len, flags) != len) {
+        free(text);
+        return NULL;
+    }
+    text[len] = '\0';
+    return text;
+}
+
 int vml_record_make(struct vml_db *db, const char *object, int64_t seq, int64_t after, char **text,
                     struct vml_error *err)
 {
@@ -140,7 +156,7 @@ int vml_record_make(struct vml_db *db, const char *object, int64_t seq, int64_t 
             return -1;
     record = json_pack("{s:s, s:I, s:I, s:O}", "object", object, "seq", (json_int_t)seq, "after",
                        (json_int_t)after, "rows", rows);
-    *text = record != NULL ? json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    *text = record != NULL ? dump(record) : NULL;
     if (*text == NULL)
         return vml_fail_nomem(err);
     if (strlen(*text) <= VML_FRAME_MAX)
