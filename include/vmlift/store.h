@@ -137,7 +137,8 @@ struct vml_store_stats {
     uint64_t snapshots, images, packs, blocks; /* counts */
     uint64_t logical;                          /* bytes of the snapshots' disks */
     uint64_t data;                             /* of their blocks that are not holes */
-    uint64_t stored;                           /* of the packs' files */
+    uint64_t data_blocks; /* the same, each block counted whole, the last too */
+    uint64_t stored;      /* of the packs' files */
 };
 int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml_error *err);
 

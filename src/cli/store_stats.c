@@ -118,7 +118,8 @@ static int print(struct cli *cli, const struct stats *how, const struct vml_stor
         { "unique", u->unique, true },    { "compressed", u->compressed, true },
         { "stored", st->stored, true },   { "garbage", u->garbage, true },
     };
-    const double dedup = ratio(st->data, u->unique), compression = ratio(u->unique, u->compressed);
+    const double dedup = ratio(st->data_blocks, u->unique),
+                 compression = ratio(u->unique, u->compressed);
     json_t *v = cli->json ? json_object() : NULL;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -453,8 +453,9 @@ int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml
                      " (SELECT count(*) FROM blocks WHERE type = ?1),"
                      " (SELECT coalesce(sum(size), 0) FROM snapshots),"
                      " (SELECT coalesce(sum(data_size), 0) FROM snapshots),"
+                     " (SELECT coalesce(sum((data_size + ?2 - 1) / ?2 * ?2), 0) FROM snapshots),"
                      " (SELECT coalesce(sum(bytes), 0) FROM packs)",
-                     "i", (int64_t)VML_FRAME_DATA) < 0 ||
+                     "ii", (int64_t)VML_FRAME_DATA, (int64_t)VML_BLOCK) < 0 ||
         vml_stmt_step(st, err) < 0)
         return -1;
     *out = (struct vml_store_stats){
@@ -464,7 +465,8 @@ int vml_store_stats(struct vml_store *s, struct vml_store_stats *out, struct vml
         .blocks = (uint64_t)vml_stmt_int(st, 3),
         .logical = (uint64_t)vml_stmt_int(st, 4),
         .data = (uint64_t)vml_stmt_int(st, 5),
-        .stored = (uint64_t)vml_stmt_int(st, 6),
+        .data_blocks = (uint64_t)vml_stmt_int(st, 6),
+        .stored = (uint64_t)vml_stmt_int(st, 7),
     };
     return 0;
 }
