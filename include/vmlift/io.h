@@ -136,6 +136,10 @@ int vml_output_flush(struct vml_output *o, struct vml_error *err);
 int vml_output_commit(struct vml_output *o, struct vml_error *err);
 void vml_output_free(struct vml_output *o);
 void vml_output_freep(struct vml_output **o);
+/* What an output is to be called that goes by the name `entry` until its commit: the length of that
+ * name, which begins at entry + 1; 0: no output goes by such a name.  Who was killed may have left
+ * the file behind, and who knows that nobody writes that output may remove it. */
+size_t vml_output_part_of(const char *entry);
 
 /* --- archives ------------------------------------------------------------------------------- */
 

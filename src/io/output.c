@@ -86,6 +86,20 @@ int output_working_name(const struct vml_output *o, char **name, struct vml_erro
     return 0;
 }
 
+size_t vml_output_part_of(const char *entry)
+{
+    static const char form[] = ".hhhhhhhh.part";
+    size_t len = strlen(entry), end = sizeof form - 1;
+
+    if (entry[0] != '.' || len < end + 2)
+        return 0;
+    entry += len - end;
+    for (size_t i = 0; i < end; i++)
+        if (i >= 1 && i <= 8 ? strchr("0123456789abcdef", entry[i]) == NULL : entry[i] != form[i])
+            return 0;
+    return len - end - 1;
+}
+
 static int open_part(struct vml_output *o, struct vml_error *err)
 {
     if (output_working_name(o, &o->part, err) < 0)

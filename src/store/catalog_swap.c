@@ -63,13 +63,14 @@ static void remove_logs(int dir, const char *name)
     }
 }
 
-/* What the new catalog is made in; or a second name that the old one got before it was to lose its
- * first. */
+/* What the new catalog, or `format`, is made in; or a second name that the old catalog got before
+ * it was to lose its first. */
 static bool is_leftover(int dir, const char *name, const struct stat *live, struct stat *st)
 {
     if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st->st_mode))
         return false;
-    if (strncmp(name, VML_CATALOG_NEW, strlen(VML_CATALOG_NEW)) == 0)
+    if (strncmp(name, VML_CATALOG_NEW, strlen(VML_CATALOG_NEW)) == 0 ||
+        (vml_output_part_of(name) == 6 && strncmp(name + 1, "format", 6) == 0))
         return true;
     return strncmp(name, KEPT, strlen(KEPT)) == 0 && st->st_ino == live->st_ino &&
            st->st_dev == live->st_dev;

@@ -5,16 +5,16 @@
  *     drop      one SQL transaction deletes the rows of dead blocks and of packs without any
  *     sweep     remove the files of packs that the catalog does not know (any more)
  *     graves    forget the records of what is gone, once no pack has older ones
- *     rewrite   packs that are 30 % garbage, and many small ones: copy what lives into new ones,
- *               move the rows, sweep again
+ *     rewrite   packs that are 30 % garbage, many small ones, and those whose header, index or
+ * footer is damaged: copy what lives into new ones, move the rows, sweep again
  *
  * Whole packs go first, so that a full disk gets room for the rewriting.  Rows go before files: cut
  * short anywhere, a gc leaves files that the next one sweeps.  No clock is asked: the exclusive
  * lock says that nobody is writing, and trees say what lives. */
-#include "store/internal.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "store/keys.h"
 
 #define GARBAGE_PERCENT 30
 #define SMALL_PART      16 /* a pack is small below this part of a full one */
@@ -325,8 +325,9 @@ static int rewrite_pack(struct collect *c, const char *id, struct vml_pack **pac
 }
 
 struct keys {
+    struct collect *c;
     char (*list)[VML_KEY];
-    size_t n;
+    size_t n, cap;
 };
 
 static void keys_clear(struct keys *k)
@@ -334,11 +335,29 @@ static void keys_clear(struct keys *k)
     free(k->list);
 }
 
-/* Those that are mostly garbage, and small ones where there are many. */
-static int wasteful_packs(struct collect *c, struct keys *keys, struct vml_error *err)
+static int add_key(struct keys *k, const char *key, struct vml_error *err)
 {
+    if (strlen(key) != VML_KEY - 1)
+        return vml_fail(err, VML_EDATA, "catalog/corrupt", "catalog: a pack is called '%.40s'",
+                        key);
+    if (k->n == k->cap) {
+        size_t cap = k->cap > 0 ? 2 * k->cap : 64;
+        void *more = realloc(k->list, cap * sizeof *k->list);
+
+        if (more == NULL)
+            return vml_fail_nomem(err);
+        k->list = more;
+        k->cap = cap;
+    }
+    memcpy(k->list[k->n++], key, VML_KEY);
+    return 0;
+}
+
+/* Those that are mostly garbage, and small ones where there are many. */
+static int wasteful_packs(struct keys *keys, struct vml_error *err)
+{
+    const struct collect *c = keys->c;
     VML_AUTO(vml_stmt_freep) struct vml_stmt *st = NULL;
-    size_t cap = 0;
     int rc;
 
     if (vml_db_query(c->db, &st, err,
@@ -349,28 +368,35 @@ static int wasteful_packs(struct collect *c, struct keys *keys, struct vml_error
                      (int64_t)(VML_PACK_HEADER + VML_PACK_FOOTER), (int64_t)GARBAGE_PERCENT,
                      (int64_t)(c->store->pack_target / SMALL_PART), (int64_t)SMALL_PACKS) < 0)
         return -1;
-    while ((rc = vml_stmt_step(st, err)) == 1) {
-        if (strlen(vml_stmt_text(st, 0)) != VML_KEY - 1)
-            return vml_fail(err, VML_EDATA, "catalog/corrupt", "catalog: a pack is called '%.40s'",
-                            vml_stmt_text(st, 0));
-        if (keys->n == cap) {
-            void *more = realloc(keys->list, (cap = cap > 0 ? 2 * cap : 64) * sizeof *keys->list);
-
-            if (more == NULL)
-                return vml_fail_nomem(err);
-            keys->list = more;
-        }
-        memcpy(keys->list[keys->n++], vml_stmt_text(st, 0), VML_KEY);
-    }
+    while ((rc = vml_stmt_step(st, err)) == 1)
+        if (add_key(keys, vml_stmt_text(st, 0), err) < 0)
+            return -1;
     return rc;
+}
+
+/* One whose own words about its frames are damaged: nobody but a rebuild needs them, which then has
+ * to search all of it, and finds no frame behind one whose header is damaged, too. */
+static int add_unsound(void *arg, const char *key, uint64_t size, struct vml_error *err)
+{
+    struct keys *keys = arg;
+    VML_AUTO(vml_freep) struct vml_entry *index = NULL;
+    size_t n;
+
+    (void)size;
+    if (vml_interrupted())
+        return vml_fail_interrupted(err);
+    if (vml_pack_index(keys->c->store->packs, key, &index, &n, err) == 0)
+        return 0;
+    return err->code == VML_EDATA ? add_key(keys, key, err) : -1;
 }
 
 static int rewrite_all(struct collect *c, struct vml_error *err)
 {
-    VML_AUTO(keys_clear) struct keys keys = { .list = NULL };
+    VML_AUTO(keys_clear) struct keys keys = { .c = c };
     VML_AUTO(vml_pack_freep) struct vml_pack *pack = NULL;
 
-    if (wasteful_packs(c, &keys, err) < 0)
+    if (wasteful_packs(&keys, err) < 0 ||
+        vml_objects_list(c->store->packs, add_unsound, &keys, err) < 0)
         return -1;
     for (size_t i = 0; i < keys.n; i++)
         if (rewrite_pack(c, keys.list[i], &pack, err) < 0)
@@ -408,7 +434,7 @@ int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml
         vml_db_open(&db, s->catalog, false, err) < 0)
         return -1;
     c.db = db;
-    if (vml_catalog_sweep(s, &c.freed, err) < 0)
+    if (vml_catalog_sweep(s, &c.freed, err) < 0 || vml_key_sweep(s, err) < 0)
         return -1;
     /* Always: what the disk has left when the WAL grows is not known now. */
     (void)vml_reserve_spend(s);

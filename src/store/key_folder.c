@@ -1,7 +1,8 @@
 /* The folder of keys: STORE/keys, mode 0700, made with the first one.
  *
  * A key is changed by writing its file anew and renaming it over the old one; who reads it takes no
- * lock.  Who changes it holds flock on the folder, so that no change is lost. */
+ * lock.  Who changes it holds flock on the folder, so that no change is lost, and first removes
+ * what somebody left who was killed between the two: it holds a key's secrets. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +47,13 @@ int vml_key_missing(const char *id, struct vml_error *err)
     return vml_fail(err, VML_ENOTFOUND, "key/missing", "key %.64s: the store has no such key", id);
 }
 
+static bool is_key(const char *name, size_t len)
+{
+    size_t end = sizeof SUFFIX - 1;
+
+    return len > end && strncmp(name + len - end, SUFFIX, end) == 0 && is_uuid(name, len - end);
+}
+
 int vml_key_names(const struct vml_store *s, vml_key_name_fn *fn, void *arg, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *path = vml_in_folder(s->dir, "keys", err);
@@ -58,11 +66,9 @@ int vml_key_names(const struct vml_store *s, vml_key_name_fn *fn, void *arg, str
     if (d == NULL)
         return errno == ENOENT ? 0 : vml_fail_errno(err, "%s", path);
     while (rc == 0 && (entry = readdir(d)) != NULL) {
-        size_t len = strlen(entry->d_name), end = sizeof SUFFIX - 1;
         char id[37];
 
-        if (len < end || strcmp(entry->d_name + len - end, SUFFIX) != 0 ||
-            !is_uuid(entry->d_name, len - end))
+        if (!is_key(entry->d_name, strlen(entry->d_name)))
             continue;
         snprintf(id, sizeof id, "%.36s", entry->d_name);
         rc = fn(arg, id, err);
@@ -145,9 +151,26 @@ int vml_key_save(const struct vml_store *s, const struct vml_key_file *f, bool r
     return vml_output_commit(o, err);
 }
 
+static int remove_leftovers(const char *path, struct vml_error *err)
+{
+    DIR *d = opendir(path);
+    const struct dirent *entry;
+    int rc = 0;
+
+    if (d == NULL)
+        return vml_fail_errno(err, "%s", path);
+    while (rc == 0 && (entry = readdir(d)) != NULL)
+        if (is_key(entry->d_name + 1, vml_output_part_of(entry->d_name)) &&
+            unlinkat(dirfd(d), entry->d_name, 0) < 0)
+            rc = vml_fail_errno(err, "%s/%s", path, entry->d_name);
+    closedir(d);
+    return rc;
+}
+
 int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error *err)
 {
     VML_AUTO(vml_freep) char *path = vml_in_folder(s->dir, "keys", err);
+    VML_AUTO(vml_close_fdp) int lock = -1;
 
     if (path == NULL || vml_store_check_shared(s, err) < 0)
         return -1;
@@ -157,10 +180,21 @@ int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error
     } else if (make && errno != EEXIST) {
         return vml_fail_errno(err, "%s", path);
     }
-    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*fd < 0)
+    lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0)
         return vml_fail_errno(err, "%s", path);
-    return vml_wait_lock(*fd, LOCK_EX, path, err);
+    if (vml_wait_lock(lock, LOCK_EX, path, err) < 0 || remove_leftovers(path, err) < 0)
+        return -1;
+    *fd = lock;
+    lock = -1;
+    return 0;
+}
+
+int vml_key_sweep(const struct vml_store *s, struct vml_error *err)
+{
+    VML_AUTO(vml_close_fdp) int lock = -1;
+
+    return vml_key_lock(s, false, &lock, err) == 0 || err->code == VML_ENOTFOUND ? 0 : -1;
 }
 
 int vml_key_remove(const struct vml_store *s, const char *id, int folder, struct vml_error *err)

@@ -10,8 +10,11 @@ int vml_key_load(const struct vml_store *s, const char *id, struct vml_key_file 
 int vml_key_missing(const char *id, struct vml_error *err); /* key/missing, -1 */
 int vml_key_save(const struct vml_store *s, const struct vml_key_file *f, bool replace,
                  struct vml_error *err);
-/* Nobody else changes keys until *fd is closed.  make: the folder, where there is none. */
+/* Nobody else changes keys until *fd is closed, and what somebody left half changed is gone.  make:
+ * the folder, where there is none. */
 int vml_key_lock(const struct vml_store *s, bool make, int *fd, struct vml_error *err);
+/* For the sake of that last alone; no folder is fine. */
+int vml_key_sweep(const struct vml_store *s, struct vml_error *err);
 /* folder is what vml_key_lock gave. */
 int vml_key_remove(const struct vml_store *s, const char *id, int folder, struct vml_error *err);
 /* May account (NULL: nobody) use the key in that region?  key/denied, key/missing. */

@@ -90,14 +90,15 @@ static bool is_object(const char *folder, const char *name)
            strncmp(name, folder, 2) == 0;
 }
 
-/* ".KEY.pack.*.part": an output's working name where the file system has no nameless files. */
+/* What an object that is being put goes by where the file system has no nameless files. */
 static bool is_leftover(const char *folder, const char *name)
 {
-    size_t len = strlen(name);
+    char object[VML_KEY + sizeof SUFFIX];
 
-    return name[0] == '.' && is_hex(name + 1, VML_KEY - 1) && strncmp(name + 1, folder, 2) == 0 &&
-           strncmp(name + VML_KEY, SUFFIX ".", strlen(SUFFIX ".")) == 0 && len > 5 &&
-           strcmp(name + len - 5, ".part") == 0;
+    if (vml_output_part_of(name) != VML_KEY - 1 + strlen(SUFFIX))
+        return false;
+    snprintf(object, VML_KEY + strlen(SUFFIX), "%s", name + 1);
+    return is_object(folder, object);
 }
 
 /* --- put ------------------------------------------------------------------------------------ */

@@ -77,16 +77,17 @@ echo "--- what a rebuild that was killed left behind goes with the next gc or re
 leave() {
     cp old/catalog.db "$VMLIFT_STORE/catalog.db.new"
     : >"$VMLIFT_STORE/catalog.db.new-wal"
+    : >"$VMLIFT_STORE/.format.01234567.part"
     ln "$VMLIFT_STORE/catalog.db" "$VMLIFT_STORE/catalog.db.damaged-99"
 }
 kept=$(find "$VMLIFT_STORE" -name 'catalog.db.damaged-*' | wc -l)
 leave
 run "$VMLIFT" store gc
-find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' | grep . && fail "gc leaves it"
+find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' -o -name '.*' | grep . && fail "gc leaves it"
 [ "$(find "$VMLIFT_STORE" -name 'catalog.db.damaged-*' | wc -l)" -eq "$kept" ] || fail "gc takes a kept catalog"
 leave
 rebuilt
-find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' | grep . && fail "rebuild leaves it"
+find "$VMLIFT_STORE" -name '*.new*' -o -name '*-99' -o -name '.*' | grep . && fail "rebuild leaves it"
 
 echo "--- what only the log of the old catalog held is in the kept one"
 python3 - "$VMLIFT_STORE/catalog.db" <<'END'
@@ -129,6 +130,19 @@ echo "--- nobody who waited for a rebuild goes on with the old catalog"
 while kill -0 "$(cat waited.pid)" 2>/dev/null; do sleep 0.1; done
 grep -q store/replaced waited.out || fail "it went on: $(cat waited.out)"
 rebuilt
+
+echo "--- gc makes anew what a pack says of itself"
+pack=$(largest_pack)
+size=$(stat -c %s "$pack")
+for at in 20 $((size - 200)) $((size - 20)); do # header, index, footer
+    pack=$(largest_pack)
+    printf 'XXXX' | dd of="$pack" bs=1 seek="$at" conv=notrunc status=none
+    expect 1 "" "$VMLIFT" store verify
+    grep -q store/pack-damaged "$tmp/stdout" || fail "at $at: $(cat "$tmp/stdout")"
+    run "$VMLIFT" store gc
+    [ ! -e "$pack" ] || fail "the damaged pack is there"
+    rebuilt
+done
 
 echo "--- importing again heals a damaged block, a lost pack"
 pack=$(largest_pack)

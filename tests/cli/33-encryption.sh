@@ -313,6 +313,18 @@ run "$VMLIFT" export first out.raw -O raw --force
 same out.raw hush-hush-7341.raw
 run "$VMLIFT" store verify
 
+echo "--- what was left half written of a key goes: it holds secrets"
+left=$VMLIFT_STORE/keys/.$key.key.0123abcd.part
+cp "$VMLIFT_STORE/keys/$key.key" "$left"
+touch "$VMLIFT_STORE/keys/.foreign.part"
+run "$VMLIFT" store gc
+[ ! -e "$left" ] || fail "gc leaves it"
+cp "$VMLIFT_STORE/keys/$key.key" "$left"
+run "$VMLIFT" key revoke "$key" --from $other
+[ ! -e "$left" ] || fail "the next change of a key leaves it"
+rm "$VMLIFT_STORE/keys/.foreign.part" # what is not a key's stays
+"$VMLIFT" image show first | grep -q "$snap .* encrypted with $key" || fail "the key is gone"
+
 echo "--- a lost catalog: the packs bring it back, with no key"
 mv "$VMLIFT_STORE/keys" "$tmp/kept-keys"
 rm "$VMLIFT_STORE"/catalog.db*

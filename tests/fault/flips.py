@@ -3,7 +3,8 @@
 
 Packs: each bit of header, index, footer and frame headers (short: a stride), and random ones of the
 data.  The file `format`: each bit.  The catalog: a stride through all of its bits (a unit test takes
-every one).  After a flip in the data an import of the same disk heals it."""
+every one).  Keys: each bit.  After a flip in the data an import of the same disk heals it, after one in a
+pack's header, index or footer a gc."""
 
 import json
 import os
@@ -15,11 +16,11 @@ import tempfile
 import threading
 
 from fault import (
-    LONG, Failure, Sources, Tally, check_export, check_verify, files_of, listed, make_disk, must, root, run,
+    LONG, Failure, Sources, Tally, check_export, check_verify, files_of, in_memory, listed, make_disk, must, root, run,
 )  # fmt: skip
 
 # primes: every bit of a byte gets its turn
-STRIDES = {"pack": 1, "format": 1, "catalog": 31} if LONG else {"pack": 53, "format": 7, "catalog": 2003}
+STRIDES = {"pack": 1, "format": 1, "key": 1, "catalog": 31} if LONG else {"pack": 89, "format": 7, "key": 53, "catalog": 2999}
 DATA_FLIPS = 10000 if LONG else 150
 HEALS = 100 if LONG else 6
 
@@ -31,11 +32,12 @@ class Stores:
         top = root()
         self.sources = Sources()
         self.disks = {}
-        for name, blocks in {"alpha": [1, 3, 5, 0, 7], "beta": [1, 3, 2, 0, 9]}.items():
+        for name, blocks in {"alpha": [1, 3, 5, 0, 7], "beta": [1, 3, 2, 0, 9], "gamma": [3, 11]}.items():
             self.disks[name] = self.sources.add(make_disk(os.path.join(top, name + ".raw"), blocks))
         self.base = os.path.join(top, "base")
         for name, disk in self.disks.items():
-            must("import", "-f", "raw", disk, "--name", name, "--tag", "Env=Prod", store=self.base)
+            sealed = ["--encrypt"] if name == "gamma" else []
+            must("import", "-f", "raw", disk, "--name", name, "--tag", "Env=Prod", *sealed, store=self.base)
         self.seen = self.look(self.base)
         self.names = listed(self.base)[0]
         self.mine = threading.local()
@@ -81,7 +83,7 @@ def check_flip(stores, case):
             return "found"
         if ran.status != 0:
             raise Failure(f"verify: status {ran.status}: {ran.err.strip()}")
-        if name.startswith("packs/"):
+        if not name.startswith("catalog.db"):
             raise Failure("verify finds nothing")
         if stores.look(store) != stores.seen:
             raise Failure("verify finds nothing, and the store tells something else")
@@ -138,6 +140,24 @@ def check_heal(stores, case):
         shutil.rmtree(store)
 
 
+def check_repair(stores, case):
+    """What a pack says of itself is made anew by gc, of a pack whose frames are good."""
+    name, bit = case
+    store = os.path.join(root(), f"repair.{threading.get_ident()}")
+    shutil.copytree(stores.base, store)
+    try:
+        flip(os.path.join(store, name), bit)
+        must("store", "gc", store=store)
+        check_verify(store)
+        if stores.look(store) != stores.seen:
+            raise Failure("gc changes what the store tells")
+        for image, ids in stores.names.items():
+            check_export(store, ids[0], stores.disks[image])
+        return "made anew by gc"
+    finally:
+        shutil.rmtree(store)
+
+
 def parts(path):
     """Byte ranges of a pack: metadata, and payloads, as src/store/heap.c draws it."""
     with open(path, "rb") as f:
@@ -157,22 +177,28 @@ def every(ranges, stride, start=0):
 
 
 def main():
+    in_memory()
     stores = Stores()
     packs = [f for f in files_of(stores.base) if f.startswith("packs/")]
     noise = random.Random(1)
     tally = Tally("bit flips")
-    flips, payload = [], []
+    flips, payload, own = [], [], []
     for pack in packs:
         meta, data = parts(os.path.join(stores.base, pack))
+        own += [(pack, bit) for bit in every(meta[:2], 1)]
         flips += [(pack, bit) for bit in every(meta, STRIDES["pack"])]
         payload += [(pack, bit) for lo, hi in data for bit in range(8 * lo, 8 * hi)]
     flips += [("format", bit) for bit in range(0, 8 * os.path.getsize(os.path.join(stores.base, "format")), STRIDES["format"])]
+    for key in (f for f in files_of(stores.base) if f.startswith("keys/")):
+        bits = 8 * os.path.getsize(os.path.join(stores.base, key))
+        flips += [(key, bit) for bit in range(0, bits, STRIDES["key"])]
     bits = 8 * os.path.getsize(os.path.join(stores.base, "catalog.db"))
     flips += [("catalog.db", bit) for bit in range(0, bits, STRIDES["catalog"])]
     tally.each(flips, lambda case: check_flip(stores, case))
     chosen = [noise.choice(payload) for _ in range(DATA_FLIPS)]
     tally.each([(*c, i % 10 == 0) for i, c in enumerate(chosen)], lambda case: check_data(stores, case))
     tally.each(chosen[:HEALS], lambda case: check_heal(stores, case))
+    tally.each(noise.sample(own, HEALS), lambda case: check_repair(stores, case))
     stores.sources.check()
     sys.exit(not tally.end())
 
