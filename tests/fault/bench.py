@@ -1,5 +1,6 @@
 """The verbs that write, on small disks; and what must hold after one of them met a fault."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,6 +10,15 @@ from fault import (
     ONLY, Failure, Fault, Sources, check_error, check_export, check_files, check_next, check_space, check_verify, digest, files_of,
     listed, make_disk, must, root, run, trace,
 )  # fmt: skip
+
+
+FLAT = ["-o", "subformat=monolithicFlat"]
+
+
+def keys_of(store):
+    """Of each key: how many data keys it has, and who was granted it."""
+    keys = json.loads(must("key", "list", "--json", store=store))["Keys"]
+    return {k["KeyId"]: (k["Versions"], tuple(k["Grants"])) for k in keys}
 
 
 @dataclass
@@ -21,7 +31,9 @@ class Verb:
     drops: tuple = ()  # images
     deletes: tuple = ()  # disks, by the names of their images in the base
     output: str = ""  # a file that it makes
-    keeps: str = ""  # what the output replaces
+    several: bool = False  # files: the output names others beside it
+    keeps: str = ""  # what the output replaces: a file, or where there are several, a folder with them
+    keys: str = ""  # what it does to the key of a sealed base
     base: str = "base"
 
 
@@ -42,7 +54,7 @@ class Bench:
         self.ova = os.path.join(top, "gamma.ova")
         must("convert", self.disks["gamma"], self.ova)
         self.sources.add(self.ova)
-        self.snapshots = {}
+        self.snapshots, self.sealed_snapshots = {}, {}
         self.base = os.path.join(top, "base")
         for name in ("alpha", "beta"):
             must("import", "-f", "raw", self.disks[name], "--name", name, store=self.base)
@@ -57,6 +69,12 @@ class Bench:
         must("snapshot", "delete", self.snapshots["beta"], store=self.garbage)
         self.logged = os.path.join(top, "logged")
         self.make_logged()
+        self.sealed = os.path.join(top, "sealed")
+        self.make_sealed()
+        # a disk of several files, to be replaced
+        self.split = os.path.join(top, "split")
+        os.mkdir(self.split)
+        must("convert", self.disks["beta"], os.path.join(self.split, "disk.vmdk"), *FLAT)
         self.empty = os.path.join(top, "empty")
         os.mkdir(self.empty)
 
@@ -71,6 +89,22 @@ class Bench:
         if set(listed(self.copy(self.logged))[0]) != {"alpha"} or not os.path.getsize(self.logged + "/catalog.db-wal"):
             raise Failure("the last commit is not in the log")
 
+    def make_sealed(self):
+        """As base, with both disks encrypted; and a key that nothing is encrypted with."""
+        self.key = must("key", "create", store=self.sealed).strip()
+        self.idle_key = must("key", "create", store=self.sealed).strip()
+        must("key", "grant", self.idle_key, "--to", "111111111111", store=self.sealed)
+        for name in ("alpha", "beta"):
+            words = ["import", "-f", "raw", self.disks[name], "--name", name, "--encrypt", "--key", self.key]
+            must(*words, store=self.sealed)
+        for name, ids in listed(self.sealed)[0].items():
+            self.sealed_snapshots[name] = ids[0]
+        self.keys = keys_of(self.sealed)
+
+    def names(self, base):
+        """Snapshots of a base, and the disk of each."""
+        return {v: k for k, v in (self.sealed_snapshots if base == "sealed" else self.snapshots).items()}
+
     def copy(self, store):
         to = tempfile.mkdtemp(dir=root())
         return shutil.copytree(store, os.path.join(to, "store"))
@@ -79,6 +113,7 @@ class Bench:
         """Images and snapshots (by name of the disk) that a base begins with."""
         return {
             "base": ({"alpha", "beta"}, {"alpha", "beta"}),
+            "sealed": ({"alpha", "beta"}, {"alpha", "beta"}),
             "loose": ({"alpha"}, {"alpha", "beta"}),
             "garbage": ({"alpha"}, {"alpha"}),
             "logged": ({"alpha"}, {"alpha", "beta"}),
@@ -105,7 +140,32 @@ class Bench:
         out = "{}/out/disk.raw"
         yield Verb("store rebuild", ["store", "rebuild"], {})
         yield Verb("store rebuild, logged", ["store", "rebuild"], {}, base="logged")
+        yield from self.sealed_verbs(t)
+        yield from self.several_verbs(t)
         yield Verb("export --force", ["export", "alpha", out, "--force", *t], {}, output=out, keeps=raw["beta"])
+
+    def sealed_verbs(self, t):
+        raw, seal = self.disks, ["--encrypt", "--key", self.key]
+        yield Verb("first import, sealed", ["import", self.ova, "--name", "gamma", "--encrypt", *t], {"gamma": "gamma"})
+        words = ["import", self.ova, "--name", "gamma", *seal, *t]
+        yield Verb("import, sealed", words, {"gamma": "gamma"}, base="sealed")
+        yield Verb("store gc, sealed", ["store", "gc"], {}, base="sealed")
+        yield Verb("store rebuild, sealed", ["store", "rebuild"], {}, base="sealed")
+        yield Verb("key create", ["key", "create", "--description", "new"], {}, keys="create", base="sealed")
+        for what, of, more in (
+            ("rotate", self.key, []),
+            ("grant", self.key, ["--to", "222222222222"]),
+            ("revoke", self.idle_key, ["--from", "111111111111"]),
+            ("delete", self.idle_key, []),
+        ):
+            yield Verb("key " + what, ["key", what, of, *more], {}, keys=what, base="sealed")
+
+    def several_verbs(self, t):
+        for form in ("twoGbMaxExtentSparse", "twoGbMaxExtentFlat", "monolithicFlat"):
+            words = ["convert", self.ova, "{}/out/disk.vmdk", "-o", "subformat=" + form, *t]
+            yield Verb("convert to " + form, words, {}, output="{}/out/disk.vmdk", several=True)
+        words = ["convert", self.ova, "{}/out/disk.vmdk", *FLAT, "--force", *t]
+        yield Verb("convert --force", words, {}, output="{}/out/disk.vmdk", several=True, keeps=self.split)
 
 
 class Case:
@@ -124,7 +184,9 @@ class Case:
         self.store = os.path.join(top, "store")
         os.makedirs(os.path.join(top, "out"))
         shutil.copytree(os.path.join(root(), self.verb.base), self.store)
-        if self.verb.keeps:
+        if self.verb.several and self.verb.keeps:
+            shutil.copytree(self.verb.keeps, os.path.join(top, "out"), dirs_exist_ok=True)
+        elif self.verb.keeps:
             shutil.copy(self.verb.keeps, self.output())
 
     def words(self):
@@ -160,7 +222,9 @@ class Case:
                 raise Failure(f"I5: a result was printed: {ran.out.strip()}")
         if self.fault.action in ("short", "eintr") and ran.status != 0:
             raise Failure(f"it did not go on: {ran.err.strip()}")
-        if self.verb.output:
+        if self.verb.several:
+            self.check_several(ran)
+        elif self.verb.output:
             self.check_output(ran)
         shown = self.check_store(ran)
         if outcome == "refused" and shown == "after":
@@ -185,12 +249,58 @@ class Case:
             source = self.bench.disks["gamma" if self.verb.words[0] == "convert" else "alpha"]
             whole = run("compare", out, source).status == 0
             old = self.verb.keeps and digest(out) == digest(self.verb.keeps)
-            # from then on every call fails, and so does removing it
-            stuck = self.fault.always and self.call[0] == "fsync"
+            # The sync of the folder failed: what was replaced cannot be brought back, nor can anything be
+            # removed where from then on every call fails.
+            stuck = self.call[0] == "fsync" and (self.fault.always or self.verb.keeps)
             if not (whole and (ran.status == 0 or ran.killed or stuck) or old and ran.status != 0):
                 raise Failure(f"I2: status {ran.status}, and {name} is there, whole: {whole}")
         elif ran.status == 0 or self.verb.keeps:
             raise Failure("I2: there is no output")
+
+    def check_several(self, ran):
+        """I2: what has the output's name is whole, the new disk or the old one, or there is nothing."""
+        out, source = self.output(), self.bench.disks["gamma"]
+        if os.path.exists(out):
+            if run("compare", out, source).status == 0:
+                good = ran.status == 0 or ran.killed or self.fault.always
+            else:
+                good = ran.status != 0 and self.verb.keeps and run("compare", out, self.bench.disks["beta"]).status == 0
+        else:
+            good = ran.killed or ran.status != 0 and (not self.verb.keeps or self.fault.always)
+        if not good:
+            raise Failure(f"I2: status {ran.status}, and the output is there: {os.path.exists(out)}")
+        # a kill leaves what was named before, and so does a disk where from then on nothing can be removed
+        if ran.status != 0 and not ran.killed and not self.fault.always:
+            kept = files_of(self.verb.keeps) if self.verb.keeps else []
+            if files_of(os.path.join(self.top, "out")) != kept:
+                raise Failure(f"I2: left behind: {files_of(os.path.join(self.top, 'out'))}")
+
+    def check_keys(self, ran):
+        """A key is as it was before or as it is after, and what was encrypted with it is read with it."""
+        now, before, bench = keys_of(self.store), self.bench.keys, self.bench
+        after = dict(before)
+        of = bench.idle_key if self.verb.keys in ("revoke", "delete") else bench.key
+        versions, grants = before[of]
+        new = [k for k in now if k not in before]
+        if self.verb.keys == "create" and len(new) == 1:
+            after[new[0]] = (1, ())
+        elif self.verb.keys == "rotate":
+            after[of] = (versions + 1, grants)
+        elif self.verb.keys == "grant":
+            after[of] = (versions, (*grants, "222222222222"))
+        elif self.verb.keys == "revoke":
+            after[of] = (versions, ())
+        elif self.verb.keys == "delete":
+            del after[of]
+        if self.verb.keys and ran.status == 0:
+            same = now == after != before
+        else:
+            same = now == before
+        if same:
+            return
+        # a kill may come after the change; and the one whose name is not known to be durable stays
+        if ran.status == 0 or now != after or not (ran.killed or self.call[0] == "fsync"):
+            raise Failure(f"I2: status {ran.status}, and the keys are {now}")
 
     def check_store(self, ran):
         verb, bench = self.verb, self.bench
@@ -203,9 +313,9 @@ class Case:
         if verb.base == "empty" and not os.path.exists(os.path.join(self.store, "format")):
             if ran.status == 0:
                 raise Failure("I2: there is no store")
-            return self.check_after(set(), [], "before")
+            return self.check_after({}, [], "before")
         names, ids = listed(self.store)
-        disk_of = {v: k for k, v in bench.snapshots.items()}
+        disk_of = bench.names(verb.base)
         for image, disk in verb.adds.items():
             if image in names:
                 disk_of[names[image][0]] = disk
@@ -219,17 +329,29 @@ class Case:
         else:
             raise Failure(f"I2: status {ran.status} and the store shows {held}")
         check_verify(self.store)
+        if verb.base == "sealed":
+            self.check_keys(ran)
         for i in ids:
             check_export(self.store, i, bench.disks[disk_of[i]])
-        return self.check_after(names, [disk_of[i] for i in ids], shown)
+        return self.check_after(ids, [disk_of[i] for i in ids], shown)
 
-    def check_after(self, names, held, shown):
+    def check_after(self, before, held, shown):
+        """After the next import and a gc all is as it was: verify reads each byte, and the tree's digest
+        says which they are; where it is not told, the disk is exported."""
         source = self.bench.disks["gamma"]
-        check_next(self.store, source)
+        if "--encrypt" in self.verb.words:
+            check_next(self.store, source, *self.verb.words[self.verb.words.index("--encrypt") : -2])
+        elif self.verb.base == "sealed":
+            check_next(self.store, source, "--encrypt", "--key", self.bench.key)
+        else:
+            check_next(self.store, source)
         check_space(self.store, [*(self.bench.disks[d] for d in held), source])
         check_files(self.store)
         check_verify(self.store)
-        for name, ids in listed(self.store)[0].items():
-            if name in self.bench.disks:
-                check_export(self.store, ids[0], self.bench.disks[name])
+        after = listed(self.store)[1]
+        for (snapshot, content), disk in zip(before.items(), held):
+            if after.get(snapshot) != content:
+                raise Failure(f"I1: {snapshot} was {content}, and is {after.get(snapshot)}")
+            if content[0] is None:
+                check_export(self.store, snapshot, self.bench.disks[disk])
         return shown

@@ -42,6 +42,7 @@ _environment = {
     "AWS_REGION": "us-east-1",
 }
 _root = None
+_folder = os.environ.get("TMPDIR", "/tmp")
 
 
 class Failure(Exception):
@@ -52,10 +53,31 @@ def root():
     """A folder of this test's own, removed at its end."""
     global _root
     if _root is None:
-        _root = tempfile.mkdtemp(prefix="vmlift-fault.", dir=os.environ.get("TMPDIR", "/tmp"))
+        _root = tempfile.mkdtemp(prefix="vmlift-fault.", dir=_folder)
         atexit.register(shutil.rmtree, _root, True)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, stop)
     return _root
+
+
+def stop(*_):
+    """Ended before it was over: says how far it came."""
+    for tally in _tallies:
+        tally.end("so far")
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # what fails from here on fails since its folder goes
+    shutil.rmtree(_root, True)
+    os._exit(143)
+
+
+def in_memory():
+    """The test's folder is to be in memory, if there is room: it asks nothing of a disk but that it keeps
+    what is written, and most of its time would be spent on syncs."""
+    global _folder
+    try:
+        stat = os.statvfs("/dev/shm")
+        if os.access("/dev/shm", os.W_OK) and stat.f_bavail * stat.f_frsize > 4 << 30:
+            _folder = "/dev/shm"
+    except OSError:
+        pass
 
 
 def skip(why):
@@ -213,11 +235,12 @@ class State:
 
 
 def listed(store):
-    """Names of images with their snapshot IDs, and all snapshot IDs."""
+    """Names of images with their snapshot IDs; and all snapshots with what the store knows each by: the
+    digest of its tree (of an encrypted one, nothing) and its size."""
     images = json.loads(must("image", "list", "--json", store=store))["Images"]
     snapshots = json.loads(must("snapshot", "list", "--json", store=store))["Snapshots"]
     names = {i["Name"]: [m["Ebs"]["SnapshotId"] for m in i["BlockDeviceMappings"]] for i in images}
-    return names, [s["SnapshotId"] for s in snapshots]
+    return names, {s["SnapshotId"]: (s.get("Root"), s["SizeInBytes"]) for s in snapshots}
 
 
 def check_export(store, snapshot, source):
@@ -303,11 +326,11 @@ def check_space(store, sources):
 _numbers = itertools.count()
 
 
-def check_next(store, source):
+def check_next(store, source, *options):
     """I3: the next import works, in the time that one takes."""
     name = f"next-{next(_numbers)}"
     start = time.monotonic()
-    snapshot = json.loads(must("import", "-f", "raw", source, "--name", name, "--json", store=store))
+    snapshot = json.loads(must("import", "-f", "raw", source, "--name", name, "--json", *options, store=store))
     took = time.monotonic() - start
     if took > 10:
         raise Failure(f"I3: the next import took {took:.1f} s")
@@ -315,6 +338,9 @@ def check_next(store, source):
 
 
 # --- loops ------------------------------------------------------------------------------------
+
+
+_tallies = []  # those that are not over
 
 
 class Tally:
@@ -326,6 +352,7 @@ class Tally:
         self.failures = []
         self.lock = threading.Lock()
         self.start = time.monotonic()
+        _tallies.append(self)
 
     def add(self, outcome, n=1):
         with self.lock:
@@ -350,10 +377,12 @@ class Tally:
             for _ in pool.map(lambda case: self.one(case, lambda: fn(case)), cases):
                 pass
 
-    def end(self):
+    def end(self, how=""):
         """Says the result; False with a failure, or when nothing was done."""
+        if not how:
+            _tallies.remove(self)
         total = sum(self.counts.values()) + len(self.failures)
         parts = ", ".join(f"{n} {what}" for what, n in sorted(self.counts.items()))
         took = time.monotonic() - self.start
-        print(f"RESULT {self.name}: {total} cases: {parts}; {len(self.failures)} failed ({took:.0f} s)", flush=True)
+        print(f"RESULT {self.name}: {total} cases: {parts}; {len(self.failures)} failed ({took:.0f} s{', ' * bool(how)}{how})", flush=True)
         return not self.failures and total > 0

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every allocation failing, once and from then on: no crash, and no result that is not the right one.
 
-The verbs are an import and what reads untrusted files: info, check, convert, of each format."""
+The verbs are imports, encrypted and not, what changes keys, and what reads untrusted files: info, check,
+convert, of each format."""
 
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import threading
 
 from fault import (
-    LONG, Failure, Fault, Sources, Tally, check_files, check_verify, files_of, listed, make_disk, must, root,
+    LONG, Failure, Fault, Sources, Tally, check_files, check_verify, files_of, in_memory, listed, make_disk, must, root,
     run, trace,
 )  # fmt: skip
 
@@ -29,12 +30,16 @@ FORMS = {
     "dynamic.vhd": ["-O", "vhd"],
     "fixed.vhd": ["-O", "vhd", "-o", "subformat=fixed"],
     "ova": ["-O", "ova"],
+    "flat.vmdk": ["-O", "vmdk", "-o", "subformat=monolithicFlat"],
+    "split.vmdk": ["-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse"],
 }
 
 
 class Command:
-    def __init__(self, name, words, output=False, store=False):
-        self.name, self.words, self.output, self.store = name, words, output, store
+    """output: the file that it makes; own: its answer is no other's."""
+
+    def __init__(self, name, words, output="", store=False, own=False):
+        self.name, self.words, self.output, self.store, self.own = name, words, output, store, own
 
     def run(self, top, **how):
         words = [w.replace("{}", top) for w in self.words]
@@ -48,6 +53,8 @@ class Bench:
         self.raw = self.sources.add(make_disk(os.path.join(top, "disk.raw"), [1, 0, 2, 3]))
         self.base = os.path.join(top, "base")
         must("import", self.raw, "--name", "first", store=self.base)
+        self.key = must("key", "create", store=self.base).strip()
+        must("import", self.raw, "--name", "sealed", "--encrypt", "--key", self.key, store=self.base)
         self.commands = []
         for name, options in FORMS.items():
             path = os.path.join(top, "disk." + name)
@@ -59,13 +66,19 @@ class Bench:
             self.commands.append(Command(f"info --json {name}", ["info", "--json", path]))
             self.commands.append(Command(f"inspect {name}", ["inspect", "--boot", "--json", path]))
             words = ["convert", path, "{}/out/to." + name, *options, "--threads", "1"]
-            self.commands.append(Command(f"convert {name}", words, output=True))
+            self.commands.append(Command(f"convert {name}", words, output="to." + name))
         words = ["import", os.path.join(top, "disk.ova"), "--name", "second", "--threads", "1"]
-        self.commands.append(Command("import ova", words, store=True))
+        self.commands.append(Command("import ova", words, store=True, own=True))
+        words = [*words, "--encrypt", "--key", self.key]
+        self.commands.append(Command("import ova, sealed", words, store=True, own=True))
+        self.commands.append(Command("export, sealed", ["export", "sealed", "{}/out/to.raw"], output="to.raw", store=True))
+        self.commands.append(Command("key create", ["key", "create"], store=True, own=True))
+        self.commands.append(Command("key rotate", ["key", "rotate", self.key], store=True))
+        self.commands.append(Command("key grant", ["key", "grant", self.key, "--to", "1" * 12], store=True))
         self.commands.append(Command("image list", ["image", "list", "--json"], store=True))
         self.commands.append(Command("store gc", ["store", "gc"], store=True))
         self.commands.append(Command("store verify", ["store", "verify"], store=True))
-        self.commands.append(Command("export", ["export", "first", "{}/out/to.vmdk"], output=True, store=True))
+        self.commands.append(Command("export", ["export", "first", "{}/out/to.vmdk"], output="to.vmdk", store=True))
 
     def folder(self, command):
         top = os.path.join(root(), f"case.{threading.get_ident()}")
@@ -88,18 +101,17 @@ def check(bench, command, top, ran, good):
             raise Failure(f"I5: status {ran.status}: {ran.err.strip()!r}")
         if ran.status != 7:
             raise Failure(f"I5: status {ran.status} for {lines[0]!r}")
-    # an import's ID is its own
-    elif ran.out != good.out and not command.words[0] == "import":
+    elif ran.out != good.out and not command.own:
         raise Failure(f"status 0, and another answer: {ran.out[:200]!r} {ran.err[:200]!r}")
     made = files_of(os.path.join(top, "out"))
     if command.output and ran.status == 0:
-        must("compare", os.path.join(top, "out", made[0]), bench.raw)
+        must("compare", os.path.join(top, "out", command.output), bench.raw)
     elif made:
         raise Failure(f"I2: left behind: {made}")
     if command.store:
         store = os.path.join(top, "store")
         names = listed(store)[0]
-        wanted = {"first"} | ({"second"} if command.words[0] == "import" and ran.status == 0 else set())
+        wanted = {"first", "sealed"} | ({"second"} if command.words[0] == "import" and ran.status == 0 else set())
         if set(names) != wanted:
             raise Failure(f"I2: status {ran.status}, and the images are {sorted(names)}")
         check_verify(store)
@@ -108,6 +120,7 @@ def check(bench, command, top, ran, good):
 
 
 def main():
+    in_memory()
     tally = Tally("memory")
     bench = Bench()
     for command in bench.commands:

@@ -163,7 +163,7 @@ class Large:
                 f.write(noise.randbytes(1 << 20))
         self.store = os.path.join(top, "large")
         must("import", "-f", "raw", self.small, "--name", "small", store=self.store)
-        self.small_id = listed(self.store)[1][0]
+        self.small_id = next(iter(listed(self.store)[1]))
         self.bytes = pack_bytes(self.store)
         self.took = self.measure()
 
