@@ -97,9 +97,9 @@ static int hash_disks(const struct hash *how, struct vml_package *p, bool seekab
     }
 }
 
-static int tell(const struct hash *how, const char *path, bool json, json_t **v,
-                struct vml_error *err)
+static int tell(void *arg, const char *path, bool json, json_t **v, struct vml_error *err)
 {
+    const struct hash *how = arg;
     const struct vml_open open = { .format = how->from,
                                    .vm = how->vm,
                                    .no_manifest = how->no_manifest,
@@ -123,29 +123,6 @@ static int tell(const struct hash *how, const char *path, bool json, json_t **v,
     return 0;
 }
 
-/* With several operands a bad one does not keep the others from being told. */
-static int tell_all(struct cli *cli, const struct hash *how, struct vml_error *err)
-{
-    int status = 0;
-
-    for (int i = 0; i < cli->n_words; i++) {
-        struct vml_error e = { 0 };
-        json_t *v = NULL;
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-        if (tell(how, cli->words[i], cli->json, &v, &e) < 0) {
-            out_line(stderr, "vmlift: %s [%s]", e.text, e.slug);
-            if (cli->json)
-                v = json_pack("{s:o, s:o}", "path", json_text(cli->words[i]), "error",
-                              json_error(&e));
-            status = status != 0 ? status : vml_error_status(&e);
-        }
-        if (cli->json && out_json_line(v, err) < 0)
-            return -1;
-    }
-    return status;
-}
-
 static void hash_clear(struct hash *how)
 {
     opt_list_clear(&how->parents.files);
@@ -154,14 +131,9 @@ static void hash_clear(struct hash *how)
 int cmd_hash(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     VML_AUTO(hash_clear) struct hash how = { 0 };
-    json_t *v = NULL;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (cli->n_words > 1)
-        return tell_all(cli, &how, err);
-    if (tell(&how, cli->words[0], cli->json, &v, err) < 0)
-        return -1;
-    return cli->json ? out_json(v, err) : 0;
+    return source_tell_all(cli, tell, &how, false, err);
 }

@@ -260,9 +260,9 @@ static int tell_machine(struct vml_package *p, const char *path, bool json, json
     return 0;
 }
 
-static int tell(const struct info *how, const char *path, bool json, json_t **v,
-                struct vml_error *err)
+static int tell(void *arg, const char *path, bool json, json_t **v, struct vml_error *err)
 {
+    const struct info *how = arg;
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
     struct vml_open open = { .format = how->from,
                              .vm = how->vm,
@@ -277,31 +277,6 @@ static int tell(const struct info *how, const char *path, bool json, json_t **v,
                                 : tell_lone(p, path, json, v, err);
 }
 
-/* With several operands a bad one does not keep the others from being told. */
-static int tell_all(struct cli *cli, const struct info *how, struct vml_error *err)
-{
-    int status = 0;
-
-    for (int i = 0; i < cli->n_words; i++) {
-        struct vml_error e = { 0 };
-        json_t *v = NULL;
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-        if (i > 0 && !cli->json)
-            out_line(stdout, "%s", "");
-        if (tell(how, cli->words[i], cli->json, &v, &e) < 0) {
-            out_line(stderr, "vmlift: %s [%s]", e.text, e.slug);
-            if (cli->json)
-                v = json_pack("{s:o, s:o}", "path", json_text(cli->words[i]), "error",
-                              json_error(&e));
-            status = status != 0 ? status : vml_error_status(&e);
-        }
-        if (cli->json && out_json_line(v, err) < 0)
-            return -1;
-    }
-    return status;
-}
-
 static void info_clear(struct info *how)
 {
     opt_list_clear(&how->parents.files);
@@ -310,7 +285,6 @@ static void info_clear(struct info *how)
 int cmd_info(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     VML_AUTO(info_clear) struct info how = { 0 };
-    json_t *v = NULL;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
     if (rc != 0)
@@ -318,9 +292,5 @@ int cmd_info(struct cli *cli, int argc, char **argv, struct vml_error *err)
     if (cli->n_words > 1 && how.parents.files.n > 0)
         return vml_fail(err, VML_EUSAGE, "usage/parent", "--parent is for one SRC, not for %d",
                         cli->n_words);
-    if (cli->n_words > 1)
-        return tell_all(cli, &how, err);
-    if (tell(&how, cli->words[0], cli->json, &v, err) < 0)
-        return -1;
-    return cli->json ? out_json(v, err) : 0;
+    return source_tell_all(cli, tell, &how, true, err);
 }

@@ -221,45 +221,24 @@ static int tell_stored(struct inspect *how, const char *word, json_t *v, bool *f
 
 /* --- the verb ------------------------------------------------------------------------------- */
 
-static int tell(struct inspect *how, const char *word, json_t *v, struct vml_error *err)
+static int tell(void *arg, const char *word, bool json, json_t **out, struct vml_error *err)
 {
+    VML_AUTO(json_freep) json_t *v = json ? json_pack("{s:o}", "path", json_text(word)) : NULL;
+    struct inspect *how = arg;
     bool found = false;
 
-    if (v == NULL)
+    if (json && v == NULL)
+        return vml_fail_nomem(err);
+    if (!json)
         out_line(stdout, "%-14s %s", "path:", word);
-    else
-        json_object_set_new(v, "path", json_text(word));
     if (strcmp(word, "-") != 0 && strchr(word, '/') == NULL && access(word, F_OK) < 0 &&
         tell_stored(how, word, v, &found, err) < 0)
         return -1;
-    return found ? 0 : tell_file(how, word, v, err);
-}
-
-/* With several operands a bad one does not keep the others from being told. */
-static int tell_all(struct cli *cli, struct inspect *how, struct vml_error *err)
-{
-    int status = 0;
-
-    for (int i = 0; i < cli->n_words; i++) {
-        struct vml_error e = { 0 };
-        json_t *v = cli->json ? json_object() : NULL;
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-        if (i > 0 && !cli->json)
-            out_line(stdout, "%s", "");
-        if (tell(how, cli->words[i], v, &e) < 0) {
-            out_line(stderr, "vmlift: %s [%s]", e.text, e.slug);
-            if (cli->json) {
-                json_decref(v);
-                v = json_pack("{s:o, s:o}", "path", json_text(cli->words[i]), "error",
-                              json_error(&e));
-            }
-            status = status != 0 ? status : vml_error_status(&e);
-        }
-        if (cli->json && out_json_line(v, err) < 0)
-            return -1;
-    }
-    return status;
+    if (!found && tell_file(how, word, v, err) < 0)
+        return -1;
+    *out = v;
+    v = NULL;
+    return 0;
 }
 
 static void inspect_clear(struct inspect *how)
@@ -270,27 +249,15 @@ static void inspect_clear(struct inspect *how)
 int cmd_inspect(struct cli *cli, int argc, char **argv, struct vml_error *err)
 {
     VML_AUTO(inspect_clear) struct inspect how = { 0 };
-    VML_AUTO(json_freep) json_t *v = NULL;
     int rc = opt_parse(cli, &verb, &how, argc, argv, err);
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     if (!how.boot)
         return vml_fail(err, VML_EUSAGE, "usage/boot",
-                        "inspect: what of it? --boot is what there "
-                        "is: how it boots");
+                        "inspect: say what to look for: --boot (how it boots)");
     if (cli->n_words > 1 && how.parents.files.n > 0)
         return vml_fail(err, VML_EUSAGE, "usage/parent", "--parent is for one SRC, not for %d",
                         cli->n_words);
-    if (cli->n_words > 1)
-        return tell_all(cli, &how, err);
-    if (cli->json && (v = json_object()) == NULL)
-        return vml_fail_nomem(err);
-    if (tell(&how, cli->words[0], v, err) < 0)
-        return -1;
-    if (!cli->json)
-        return 0;
-    json_t *out = v;
-    v = NULL;
-    return out_json(out, err);
+    return source_tell_all(cli, tell, &how, true, err);
 }

@@ -49,3 +49,41 @@ bool source_is_machine(const struct vml_package *p)
     return vml_format_find(&format, vml_formats, vml_package_format(p), &ignored) == 0 &&
            format->package != NULL;
 }
+
+static int tell_each(struct cli *cli, source_tell *tell, void *how, bool apart,
+                     struct vml_error *err)
+{
+    int status = 0;
+
+    for (int i = 0; i < cli->n_words; i++) {
+        struct vml_error e = { 0 };
+        json_t *v = NULL;
+
+        if (vml_interrupted())
+            return vml_fail_interrupted(err);
+        if (i > 0 && apart && !cli->json)
+            out_line(stdout, "%s", "");
+        if (tell(how, cli->words[i], cli->json, &v, &e) < 0) {
+            out_line(stderr, "vmlift: %s [%s]", e.text, e.slug);
+            if (cli->json)
+                v = json_pack("{s:o, s:o}", "path", json_text(cli->words[i]), "error",
+                              json_error(&e));
+            status = status != 0 ? status : vml_error_status(&e);
+        }
+        if (cli->json && out_json_line(v, err) < 0)
+            return -1;
+    }
+    return status;
+}
+
+int source_tell_all(struct cli *cli, source_tell *tell, void *how, bool apart,
+                    struct vml_error *err)
+{
+    json_t *v = NULL;
+
+    if (cli->n_words > 1)
+        return tell_each(cli, tell, how, apart, err);
+    if (tell(how, cli->words[0], cli->json, &v, err) < 0)
+        return -1;
+    return cli->json ? out_json(v, err) : 0;
+}

@@ -2,6 +2,7 @@
 #ifndef VMLIFT_CLI_SOURCE_H
 #define VMLIFT_CLI_SOURCE_H
 
+#include "out.h"
 #include "target.h"
 #include "vmlift/package.h"
 
@@ -30,6 +31,12 @@ int source_open(struct vml_package **out, const char *path, const struct vml_ope
  * VML_EUSAGE usage/disk, VML_EUNSUPPORTED package/one-disk. */
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,
                   struct vml_error *err);
+/* Tells about each operand; with several a bad one does not keep the others from being told: the
+ * first error's status is the program's.  tell prints, or with --json makes *v, which is printed:
+ * of several operands each on a line.  apart: an empty line between their texts. */
+typedef int source_tell(void *how, const char *path, bool json, json_t **v, struct vml_error *err);
+int source_tell_all(struct cli *cli, source_tell *tell, void *how, bool apart,
+                    struct vml_error *err);
 /* Is it a machine, and no lone disk? */
 bool source_is_machine(const struct vml_package *p);
 
