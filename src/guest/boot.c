@@ -100,14 +100,15 @@ static void look_into(struct vml_boot *b, struct vml_partition *p, const struct 
         vml_linux_read(b, p->number, NULL, &g);
 }
 
-static void look_into_partitions(struct vml_boot *b, const struct vml_region *disk)
+/* EFI system partitions first: the limit must not end before what matters most. */
+static void look_into_partitions(struct vml_boot *b, const struct vml_region *disk, bool esp)
 {
     unsigned n = 0;
 
     for (size_t i = 0; i < b->n_partitions; i++) {
         struct vml_partition *p = &b->partitions[i];
 
-        if (p->outside || p->extended || p->bios_boot)
+        if (p->outside || p->extended || p->bios_boot || p->esp != esp)
             continue;
         if (n++ == LOOKED_INTO) {
             vml_note(&b->notes, "boot/partitions-many",
@@ -245,7 +246,7 @@ static void judge(struct vml_boot *b, const struct vml_region *disk)
 
     vml_content_read(&b->whole, disk);
     if (b->whole.type[0] == '\0' && is_blank(disk)) {
-        found(b, "blank");
+        found(b, "blank at both ends");
         return;
     }
     if (has_sector && !vml_gpt_read(b, disk, mbr) && !is_boot_sector(b))
@@ -253,9 +254,10 @@ static void judge(struct vml_boot *b, const struct vml_region *disk)
     check_ranges(b, disk->len);
     if (b->table == VML_TABLE_NONE)
         look_into_whole(b, disk);
-    look_into_partitions(b, disk);
     if (has_sector)
         vml_code_read(b, disk, mbr);
+    look_into_partitions(b, disk, true);
+    look_into_partitions(b, disk, false);
     b->uefi = esp_loads(b);
     vml_linux_root(b);
     if (vml_view_spent(disk->view))

@@ -81,7 +81,7 @@ is uefi-preferred "$("$VMLIFT" image show "$piped" --json | jq -r '.Images[0].Bo
 "$VMLIFT" import --encrypt both.raw --name sealed >/dev/null
 is uefi-preferred "$(boot '.disks[0].boot_mode' sealed)"
 truncate -s 1M both # a file goes before the store's word
-is blank "$(boot .reason both)"
+is 'blank at both ends' "$(boot .reason both)"
 rm both
 expect 6 io/not-found "$VMLIFT" inspect --boot nothing
 expect 6 InvalidAMIID.NotFound "$VMLIFT" inspect --boot ami-01234567890abcdef
@@ -133,5 +133,5 @@ expect 4 inspect/needs-seek "$VMLIFT" inspect --boot both.raw.gz
 expect 4 input/needs-file "$VMLIFT" inspect --boot - < <(cat both.raw)
 truncate -s 1M blank.raw
 expect 6 io/not-found "$VMLIFT" inspect --boot --json blank.raw missing.raw both.raw
-is 'blank null uefi-preferred' "$(jq -rs '[.[0].reason, .[1].reason, .[2].boot_mode]
+is 'blank at both ends null uefi-preferred' "$(jq -rs '[.[0].reason, .[1].reason, .[2].boot_mode]
     | map(tostring) | join(" ")' stdout)"
