@@ -18,7 +18,7 @@ vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fd
 tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
     mtools dosfstools bindfs jq g++ python3 python3-botocore sqlite3 time
-    lvm2 syslinux-common btrfs-progs jfsutils ntfs-3g squashfs-tools genisoimage cryptsetup-bin
+    lvm2 syslinux btrfs-progs jfsutils ntfs-3g squashfs-tools genisoimage cryptsetup-bin
     systemd-boot-efi grub-efi-amd64-bin
     clang-format clang-tidy shellcheck"
 bench="qemu-utils borgbackup restic casync openssl python3 time valgrind strace"
