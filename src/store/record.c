@@ -26,16 +26,29 @@ static void json_freep(json_t **j)
 
 /* --- cells ---------------------------------------------------------------------------------- */
 
-/* Text is a string, and where it is no UTF-8 (a path may be anything) in hex, as blobs are. */
+static bool is_utf8(const char *text, size_t len)
+{
+    size_t count;
+
+    return strlen(text) == len && vml_utf8_count(text, &count);
+}
+
+/* Text is a string, and where it is no UTF-8 (a path may be anything) in hex, as blobs are.  NULL
+ * without memory, which jansson does not tell apart from text that is none. */
 static json_t *print_cell(const struct vml_value *v)
 {
+    VML_AUTO(vml_freep) char *text = NULL;
     VML_AUTO(vml_freep) char *hex = NULL;
-    json_t *text = NULL;
+    json_t *cell;
 
     if (v->type == 'i')
         return json_integer(v->i);
-    if (v->type == 't' && (text = json_stringn(v->p, v->len)) != NULL)
-        return text;
+    if (v->type == 't') {
+        cell = json_stringn(v->p, v->len);
+        text = cell == NULL ? strndup(v->p, v->len) : NULL;
+        if (cell != NULL || text == NULL || is_utf8(text, v->len))
+            return cell;
+    }
     hex = malloc(2 * v->len + 1);
     if (hex == NULL)
         return NULL;

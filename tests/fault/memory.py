@@ -11,7 +11,7 @@ import sys
 import threading
 
 from fault import (
-    LONG, Failure, Fault, Sources, Tally, check_files, check_verify, files_of, in_memory, listed, make_disk, must, root,
+    LONG, ONLY, Failure, Fault, Sources, Tally, check_files, check_verify, files_of, in_memory, listed, make_disk, must, root,
     run, trace,
 )  # fmt: skip
 
@@ -124,6 +124,8 @@ def main():
     tally = Tally("memory")
     bench = Bench()
     for command in bench.commands:
+        if ONLY and not any(o in command.name for o in ONLY):
+            continue
         top = bench.folder(command)
         words = [w.replace("{}", top) for w in command.words]
         _, count = trace(*words, store=os.path.join(top, "store"))
