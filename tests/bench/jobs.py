@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How quick vmlift is beside what people use now, in the same run.  run.sh starts it; README.md says what is
-compared with what.
+"""How quick vmlift is beside what people use now, in the same run.
 
-Prints text, or Markdown with --markdown; JSON and a chart go to files.  Exit status 0 whatever was measured; 1 when a
-command fails or a disk does not come back as it was; nothing fails on time.
+run.sh starts it; README.md says what is compared with what.  Prints text, or Markdown with --markdown; JSON and a
+chart go to files.  Exit status 0 whatever was measured; 1 when a command fails or a disk does not come back as it
+was; nothing fails on time.
 """
 
 import argparse
@@ -24,6 +24,11 @@ from show import show
 from results import Pair, Results
 
 TABLES = ["rows", "huge", "store", "threads", "sizes"]
+DISKS = ["vm", "made"]
+ROWS = [
+    "so", "so6", "so-raw", "raw-raw", "raw-vhd", "raw-mono", "so-so", "compare", "hash", "ova-store", "ova-ova",
+    "huge-so", "huge-store", "huge-raw", "huge-vhd",
+]  # fmt: skip
 HUGE_ROUNDS = 3  # for each that is asked for: these are milliseconds
 
 
@@ -95,27 +100,34 @@ def rounds_of_store(top, disk, how, results):
     results.store(disk.name, runs)
 
 
+def some_of(names):
+    """An option's value: some of the names."""
+
+    def parse(said):
+        for name in said.split(","):
+            if name not in names:
+                raise argparse.ArgumentTypeError(f"{name} is none of {','.join(names)}")
+        return said.split(",")
+
+    return parse
+
+
 def options():
     parser = argparse.ArgumentParser(prog="run.sh", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=5, help="of each row (5)")
     parser.add_argument("--slow-rounds", type=int, default=3, help="of rows whose peer is slow (3)")
-    parser.add_argument("--tables", default=",".join(TABLES), help=f"of {','.join(TABLES)} only these")
-    parser.add_argument("--rows", help="of the rows only these: so,so6,so-raw,raw-raw,raw-vhd,raw-mono,so-so,compare,"
-                        "hash,ova-store,ova-ova,huge-so,huge-store,huge-raw,huge-vhd")  # fmt: skip
-    parser.add_argument("--disks", default="vm,made", help="of vm,made only these (an OVA has both)")
+    for name, all_of, more in ("tables", TABLES, ""), ("rows", ROWS, ""), ("disks", DISKS, " (an OVA has both)"):
+        said = f"of {','.join(all_of)} only these{more}"
+        parser.add_argument(f"--{name}", metavar="LIST", type=some_of(all_of), default=all_of, help=said)
     parser.add_argument("--disk", help="a raw disk instead of the sample machine's")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--json", help="everything measured, into this file")
     parser.add_argument("--svg", help="a chart, into this file")
-    how = parser.parse_args()
-    for name in how.tables.split(","):
-        if name not in TABLES:
-            parser.error(f"--tables: {name} is none of {','.join(TABLES)}")
-    return how
+    return parser.parse_args()
 
 
 def pairs(top, how, disks, wanted):
-    chosen = [d for d in disks if d.name in how.disks.split(",")]
+    chosen = [d for d in disks if d.name in how.disks]
     rows = [row for d in chosen for row in of_disk(d, top)] + of_machine(disks, top)
     for row in rows:
         if wanted(row):
@@ -137,7 +149,7 @@ def huge_pairs(top, how, wanted):
 
 
 def measure_all(top, how, results):
-    todo = how.tables.split(",")
+    todo = how.tables
     raw = os.path.join(top, "made.raw")
     if set(todo) - {"huge", "sizes"}:
         into_cache(write_made(raw, 4096 * MIB, 1024 * MIB))
@@ -145,7 +157,7 @@ def measure_all(top, how, results):
         results.disks(disks)
 
     def wanted(row):
-        return not how.rows or row.key in how.rows.split(",")
+        return row.key in how.rows
 
     if "rows" in todo:
         results.pairs += pairs(top, how, disks, wanted)

@@ -8,7 +8,11 @@
 # VMLIFT is the program (build/release/vmlift); scratch files, 10 GB of them, go to TMPDIR.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
-VMLIFT=$(realpath "${VMLIFT:-$here/../../build/release/vmlift}")
+VMLIFT=$(realpath -m "${VMLIFT:-$here/../../build/release/vmlift}")
+if [ ! -x "$VMLIFT" ]; then
+    echo "run.sh: $VMLIFT is no program (cmake --build --preset release makes it; VMLIFT names another)" >&2
+    exit 2
+fi
 export VMLIFT
 unset VMLIFT_STORE SOURCE_DATE_EPOCH # the first would be the user's, the second costs digests
 exec python3 -B "$here/jobs.py" "$@"
