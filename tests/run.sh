@@ -34,6 +34,7 @@ format() {
     c_files | xargs -0 clang-format --dry-run -Werror
 }
 scripts() {
+    ! git grep -nE '^(<<<<<<<|>>>>>>>) ' || return 1 # what a merge left
     find .ci samples tests -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
 }
 tidy() {
