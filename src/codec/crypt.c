@@ -31,8 +31,9 @@ static void context_freep(EVP_CIPHER_CTX **c)
 }
 
 /* libcrypto's only reasons to fail here are memory and a build without the cipher.  The second it
- * calls unsupported, and at times the first, which has many names, or none where there is no room
- * for any. */
+ * calls unsupported; the first has many names, or none where there is no room for any.  But one
+ * allocation that fails while it looks for its algorithms is unsupported, too, for as long as the
+ * process lives. */
 static int crypto_fail(struct vml_error *err, const char *what)
 {
     bool unsupported = ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED;
@@ -42,7 +43,8 @@ static int crypto_fail(struct vml_error *err, const char *what)
     free(room);
     ERR_clear_error();
     return unsupported && !full
-               ? vml_fail(err, VML_EIO, "codec/crypto", "libcrypto: it has no %s", what)
+               ? vml_fail(err, VML_EIO, "codec/crypto",
+                          "libcrypto: it has no %s, or had no memory to load it", what)
                : vml_fail_nomem(err);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The long form of the fault tests: every call, every allocation, every k, 10,000 flips, 1,000 kills, 200
-# gc runs; about an hour on two idle cores.  Prints the report that RESULTS.md keeps:
+# gc runs; some three hours on two idle cores, half of it for memory.  Prints the report that RESULTS.md
+# keeps:
 #
 #   tests/fault/run-long.sh [NAME...] >tests/fault/RESULTS.md
 #
