@@ -96,7 +96,7 @@ refuse 3 image/parent-id want.raw --parent want.raw vm/child.vmdk
 refuse 2 image/parent-unused vm/base.vmdk --parent vm/base.vmdk vm/base.vmdk
 refuse 2 image/parent-unused base.raw --parent base.raw base.raw
 expect 4 image/parent "$VMLIFT" compare vm/child.vmdk want.raw
-expect 4 image/parent "$VMLIFT" import --store store --name no vm/child.vmdk
+expect 4 image/parent "$VMLIFT" import --store store --name none vm/child.vmdk
 
 # A parent that was written to since is another one.
 mkdir changed
