@@ -1,10 +1,8 @@
 /* What a partition holds, by libblkid.  It wants a file descriptor, so it gets a memory file of the
  * partition's size in which those of its bytes stand that tell one file system from another, and
- * nothing can make it read more of the disk:
- *
- *     0     ext, XFS, NTFS, FAT, LVM, LUKS, BitLocker, squashfs, swap   64 K   Btrfs, swap of 64
- * KiB pages 32 K  ISO 9660, JFS                                              elsewhere   what two
- * of them point to */
+ * nothing can make it read more of the disk: at 0 (ext, XFS, NTFS, FAT, LVM, LUKS, BitLocker,
+ * squashfs, swap), at 32 KiB (ISO 9660, JFS), at 64 KiB (Btrfs, swap of 64 KiB pages), and where
+ * two of them point to. */
 #include "guest/internal.h"
 
 #include <blkid.h>
@@ -18,6 +16,22 @@
 
 #define PIECE_MAX (12u << 10)
 
+static bool write_at(int fd, const uint8_t *buf, size_t len, uint64_t off)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(fd, buf, len, (off_t)off);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        buf += n;
+        len -= (size_t)n;
+        off += (uint64_t)n;
+    }
+    return true;
+}
+
 /* Copies what there is of [off, off+len).  What cannot be read is left out. */
 static bool copy_piece(int fd, const struct vml_region *g, uint64_t off, size_t len)
 {
@@ -26,7 +40,7 @@ static bool copy_piece(int fd, const struct vml_region *g, uint64_t off, size_t 
     if (off >= g->len)
         return true;
     len = (size_t)vml_min_u64(vml_min_u64(len, sizeof buf), g->len - off);
-    return !vml_region_read(g, buf, len, off) || pwrite(fd, buf, len, (off_t)off) == (ssize_t)len;
+    return !vml_region_read(g, buf, len, off) || write_at(fd, buf, len, off);
 }
 
 /* libblkid believes an NTFS only with the first records of its master file table, and a BitLocker
