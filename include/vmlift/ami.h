@@ -113,6 +113,8 @@ int vml_set_text(char *field, size_t size, const char *what, const char *value,
 #define VML_SET(field, what, value, err) vml_set_text(field, sizeof(field), what, value, err)
 /* An owned member gets a copy of the text. */
 int vml_set_owned(char **field, const char *value, struct vml_error *err);
+/* "2026-11-25T12:00:00.000Z" */
+const char *vml_ec2_time(char buf[32], int64_t seconds);
 /* The mapping of the root device, or NULL. */
 const struct vml_mapping *vml_image_root(const struct vml_image *a);
 /* May everybody launch it? */

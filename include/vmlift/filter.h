@@ -100,8 +100,6 @@ const char *vml_image_location(const struct vml_image *a, char buf[192]);
 const char *vml_image_owner_alias(const struct vml_image *a);
 /* Snapshots, which no volume was made for, have the one that EC2 gives to copies. */
 #define VML_NO_VOLUME "vol-ffffffff"
-/* "2026-11-25T12:00:00.000Z" */
-const char *vml_ec2_time(char buf[32], int64_t seconds);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ami/filter.h"
 
@@ -37,15 +36,6 @@ const char *vml_image_owner_alias(const struct vml_image *a)
     return strcmp(a->owner, "679593333241") == 0 || (is_marketplace(a) && !a->source_image[0])
                ? "aws-marketplace"
                : "";
-}
-
-const char *vml_ec2_time(char buf[32], int64_t seconds)
-{
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    if (!gmtime_r(&t, &tm) || strftime(buf, 32, "%Y-%m-%dT%H:%M:%S.000Z", &tm) == 0)
-        snprintf(buf, 32, "%lld", (long long)seconds);
-    return buf;
 }
 
 /* --- answers: of the image itself ----------------------------------------------------------- */

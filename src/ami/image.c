@@ -1,6 +1,7 @@
 /* The record of a machine image. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vmlift/ami.h"
 
@@ -63,4 +64,13 @@ const char *vml_image_protection(const struct vml_image *a, int64_t now)
 {
     bool over = strcmp(a->protection, VML_COOLING_DOWN) == 0 && a->protected_until <= now;
     return over ? "" : a->protection;
+}
+
+const char *vml_ec2_time(char buf[32], int64_t seconds)
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    if (!gmtime_r(&t, &tm) || strftime(buf, 32, "%Y-%m-%dT%H:%M:%S.000Z", &tm) == 0)
+        snprintf(buf, 32, "%lld", (long long)seconds);
+    return buf;
 }

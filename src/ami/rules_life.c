@@ -118,15 +118,20 @@ static int64_t years_after(int64_t seconds, int years)
 
 int vml_rule_deprecate(const struct vml_image *a, int64_t at, int64_t now, struct vml_error *err)
 {
+    char when[32], created[32];
+    vml_ec2_time(when, at);
     if (at < now)
         return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "DeprecateAt is in the past: it is %" PRId64 " seconds ago", now - at);
+                        "DeprecateAt is in the past: %s", when);
     if (at > years_after(now, 10))
         return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "DeprecateAt is more than 10 years from now");
+                        "DeprecateAt is more than 10 years from now: %s", when);
     if (vml_image_public(a) && at > years_after(a->created, 2))
-        return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                        "DeprecateAt of a public image is at most 2 years after its creation");
+        return vml_fail(
+            err, VML_EREFUSED, "InvalidParameterValue",
+            "DeprecateAt of a public image is at most 2 years after its creation, which "
+            "was at %s: %s",
+            vml_ec2_time(created, a->created), when);
     return 0;
 }
 

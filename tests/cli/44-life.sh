@@ -131,11 +131,14 @@ run "$VMLIFT" image deprecate web --at 2031-02-28T12:30:30.000Z
 is 'deprecate: at 2031-02-28T12:31Z' "$(last web)"
 run "$VMLIFT" image deprecate web --at 2031-12-31
 is 'deprecate: at 2031-12-31T00:00Z' "$(last web)"
+early=$(date -u -d '+1000 days +30 seconds' +%Y-%m-%dT%H:%MZ)
 run "$VMLIFT" image deprecate web --at +1000
-grep -q "at $(date -u -d '+1000 days' +%Y-%m-%dT%H:)" <<<"$(last web)" || fail "$(last web)"
+late=$(date -u -d '+1000 days +30 seconds' +%Y-%m-%dT%H:%MZ)
+[[ $(last web) = "deprecate: at $early" || $(last web) = "deprecate: at $late" ]] || fail "$(last web), not $early"
 run "$VMLIFT" image deprecate web --at "$(date -u -d '+10 years -1 minute' +%Y-%m-%dT%H:%MZ)"
 refused InvalidParameterValue image deprecate web --at "$(date -u -d '+10 years +2 minutes' +%Y-%m-%dT%H:%MZ)"
 refused InvalidParameterValue image deprecate web --at 2020-01-01
+grep -q 'in the past: 2020-01-01T00:00:00.000Z' stderr || fail "$(cat stderr)"
 run "$VMLIFT" image deprecate web --cancel
 is 'cancel-deprecation: ' "$(last web)"
 is null "$(show web .DeprecationTime)"
