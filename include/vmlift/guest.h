@@ -55,6 +55,7 @@ struct vml_boot {
     bool hybrid;                      /* a GPT whose MBR has partitions of its own */
     struct vml_partition *partitions; /* owned, in the order of the table */
     size_t n_partitions;
+    bool more_partitions;       /* than are listed */
     struct vml_volume *volumes; /* owned */
     size_t n_volumes;
     struct vml_content whole; /* of a disk without a table, or beside it (an ISO image) */

@@ -13,9 +13,9 @@ struct vml_partition *vml_boot_add_partition(struct vml_boot *b)
 {
     if (b->n_partitions < VML_PARTITIONS_MAX)
         return &b->partitions[b->n_partitions++];
-    if (b->n_partitions++ == VML_PARTITIONS_MAX)
+    if (!b->more_partitions)
         vml_note(&b->notes, "boot/partitions-many", "more than %u partitions", VML_PARTITIONS_MAX);
-    b->n_partitions = VML_PARTITIONS_MAX;
+    b->more_partitions = true;
     return NULL;
 }
 

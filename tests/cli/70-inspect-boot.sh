@@ -108,6 +108,11 @@ for i in {0..127}; do
 done
 few many.raw $((1 << 20))
 boot '.notes[].slug' many.raw | grep -qx boot/partitions-many || fail "that something is left out is not told"
+rm many.raw
+truncate -s 4M crowd.raw
+{ echo 'label: gpt' && echo 'table-length: 1024' && for i in {1..400}; do echo "start=$((4000 + 8 * i)), size=8"; done; } |
+    sfdisk -q crowd.raw
+[ "$(boot '.notes[].text' crowd.raw | grep -c 'more than 256')" -eq 1 ] || fail "told more than once, or not at all"
 
 # --- real loaders, where they are installed
 
