@@ -24,7 +24,8 @@ declare -A below=(
     [src/guest]="base endian io codec image guest"
     [src/target]="base io image package facts target"
     [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
-    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter cost prune"
+    [src/aws]="base io codec image copy store aws"
+    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter cost prune aws"
     [src/nbd]="base io image copy package store key guest ami registry share"
 )
 
@@ -113,6 +114,8 @@ plant src/store/x.c '#include "vmlift/ami.h"'
 plant src/guest/x.c '#include "vmlift/store.h"'
 plant src/target/x.c '#include "vmlift/store.h"'
 plant src/ami/x.c '#include "store/heap.h"'
+plant src/aws/x.c '#include "vmlift/ami.h"'
+plant src/aws/x.c '#include "store/heap.h"'
 plant src/cli/x.c '#include "catalog/db.h"'
 plant src/new/x.c '#include "vmlift/base.h"'
 plant src/store/x.c 'void f(void) { printf("x"); }'
