@@ -87,6 +87,9 @@ def of_disk(disk, folder):
             Step("qemu-img", ["qemu-img", "compare", "-f", "raw", "-F", "vmdk", disk.raw, disk.vmdk]), name),
         Row("hash", "hash of a sparse disk", "sha256sum", Bar(10),
             Step("ours", [vmlift, "hash", "-f", "raw", disk.raw]), Step("sha256sum", ["sha256sum", disk.raw]), name),
+        Row("hash-tree", "hash --tree of a sparse disk", "sha256sum", Bar(10),
+            Step("ours", [vmlift, "hash", "--tree", "-f", "raw", disk.raw]),
+            Step("sha256sum", ["sha256sum", disk.raw]), name),
     ]  # fmt: skip
 
 
