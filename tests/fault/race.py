@@ -3,16 +3,17 @@
 
     gc       runs again and again, and now and then a rebuild, beside four importers, which delete what is
              theirs and are killed at random, and readers, who export what others committed
-    large    an import of 384 MiB, killed at a random time: no trace but space that gc frees"""
+    large    an import of 384 MiB, killed when it has written a random share of that, or while it
+             syncs and commits: no trace but space that gc frees"""
 
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -150,6 +151,18 @@ class Race:
         return "store whole at the end"
 
 
+def wait_written(process, bytes):
+    """Until the process has written so much, or is over."""
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/io") as f:
+                if int(re.search(r"^wchar: (\d+)$", f.read(), re.M)[1]) >= bytes:
+                    return
+        except (OSError, TypeError):
+            return
+        time.sleep(0.0005)
+
+
 class Large:
     """An import that takes its time, killed."""
 
@@ -165,15 +178,6 @@ class Large:
         must("import", "-f", "raw", self.small, "--name", "small", store=self.store)
         self.small_id = next(iter(listed(self.store)[1]))
         self.bytes = pack_bytes(self.store)
-        self.took = self.measure()
-
-    def measure(self):
-        store = tempfile.mkdtemp(dir=root())
-        start = time.monotonic()
-        must("import", "-f", "raw", self.large, "--name", "large", store=store)
-        took = time.monotonic() - start
-        shutil.rmtree(store)
-        return took
 
     def kill(self, number):
         noise = random.Random(number)
@@ -181,7 +185,9 @@ class Large:
         env = {"VMLIFT_STORE": self.store, "AWS_REGION": "us-east-1", "LC_ALL": "C"}
         words = [VMLIFT, "import", "-f", "raw", self.large, "--name", name]
         process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        time.sleep(noise.random() * self.took * 1.05)
+        # by what it has written, since how long that takes depends on what else the machine does
+        wait_written(process, min(1, noise.random() * 1.25) * LARGE)
+        time.sleep(noise.random() * 0.02)
         process.send_signal(signal.SIGKILL)
         out = process.communicate(timeout=120)[0]
         names, ids = listed(self.store)
