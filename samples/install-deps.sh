@@ -12,7 +12,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 packages="cmake ninja-build gcc pkg-config libarchive-dev zlib1g-dev libzstd-dev libdeflate-dev
     libisal-dev libxxhash-dev libssl-dev libsqlite3-dev libxml2-dev libjansson-dev libblkid-dev
-    nbdkit-plugin-dev libcurl4-openssl-dev"
+    nbdkit-plugin-dev libcurl4-openssl-dev libguestfs-dev"
 vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fdisk e2fsprogs"
 # libguestfs builds its appliance from an installed kernel.
 tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils

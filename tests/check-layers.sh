@@ -21,11 +21,11 @@ declare -A below=(
     [src/core]="base endian io codec image copy package"
     [src/catalog]="base catalog/"
     [src/store]="base endian io codec image copy store key catalog/ codec/"
-    [src/guest]="base endian io codec image guest"
-    [src/target]="base io image package facts target"
+    [src/guest]="base endian io codec image guest appliance inspect prep"
+    [src/target]="base io image package facts guest inspect target"
     [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
     [src/aws]="base io codec image copy store aws"
-    [src/cli]="base io codec image copy package facts store key guest target ami rules registry share filter cost prune aws"
+    [src/cli]="base io codec image copy package facts store key guest appliance inspect prep target ami rules registry share filter cost prune aws"
     [src/nbd]="base io image copy package store key guest ami registry share"
 )
 

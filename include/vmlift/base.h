@@ -81,6 +81,16 @@ FILE *vml_memstream(char **text, size_t *len);
 void vml_interrupt(void);
 bool vml_interrupted(void);
 int vml_fail_interrupted(struct vml_error *err); /* "interrupted" [interrupted], -1 */
+/* Where the wait is another library's, which does not look at the flag, vml_interrupt also calls
+ * fn(arg), which ends what is waited for: from a signal handler, so with what signal-safety(7)
+ * allows.  The hook stays the caller's, and must be there until it is taken off again.  At most 16
+ * at a time; false: there are as many. */
+struct vml_interrupt_hook {
+    void (*fn)(void *arg);
+    void *arg;
+};
+bool vml_interrupt_add(struct vml_interrupt_hook *hook);
+void vml_interrupt_remove(struct vml_interrupt_hook *hook); /* also one that was not added */
 
 /* So that compilers and analyzers, which see one file at a time, know what these return. */
 static inline int vml_failed(int rc)

@@ -13,9 +13,40 @@ static atomic_bool interrupted;
 static atomic_bool clock_set;
 static _Atomic int64_t clock_value;
 
+/* Pointers that are read by a signal handler: no lock can guard them. */
+static _Atomic(struct vml_interrupt_hook *) hooks[16];
+
+#define N_HOOKS (sizeof hooks / sizeof hooks[0])
+
 void vml_interrupt(void)
 {
     atomic_store_explicit(&interrupted, true, memory_order_relaxed);
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        const struct vml_interrupt_hook *hook = atomic_load(&hooks[i]);
+
+        if (hook != NULL)
+            hook->fn(hook->arg);
+    }
+}
+
+bool vml_interrupt_add(struct vml_interrupt_hook *hook)
+{
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        struct vml_interrupt_hook *none = NULL;
+
+        if (atomic_compare_exchange_strong(&hooks[i], &none, hook))
+            return true;
+    }
+    return false;
+}
+
+void vml_interrupt_remove(struct vml_interrupt_hook *hook)
+{
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        struct vml_interrupt_hook *it = hook;
+
+        (void)atomic_compare_exchange_strong(&hooks[i], &it, NULL);
+    }
 }
 
 bool vml_interrupted(void)
