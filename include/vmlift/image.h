@@ -235,6 +235,11 @@ struct vml_parents {
 int vml_image_open_chain(struct vml_reader **out, const struct vml_format *const *table,
                          struct vml_input *in, const char *format,
                          const struct vml_parents *parents, struct vml_error *err);
+/* The same for a child whose parent is open already, whatever the child says of it: `parent`, which
+ * must be seekable, is read wherever the child has a HOLE.  Takes both over, also on failure. */
+int vml_image_open_over(struct vml_reader **out, const struct vml_format *const *table,
+                        struct vml_input *in, const char *format, struct vml_reader *parent,
+                        struct vml_error *err);
 /* The writer for a disk of `size` bytes.  subformat and options may be NULL.  Takes `o` over, also
  * on failure.  Refuses an unknown subformat or option (VML_EUSAGE), a pipe where the subformat
  * needs to seek (image/needs-seek) and a disk that is too large (image/too-large). */

@@ -158,3 +158,19 @@ int vml_image_open_member(struct vml_reader **out, const struct vml_format *cons
 {
     return open_chain(out, table, in, format, NULL, err);
 }
+
+int vml_image_open_over(struct vml_reader **out, const struct vml_format *const *table,
+                        struct vml_input *in, const char *format, struct vml_reader *parent,
+                        struct vml_error *err)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *below = parent;
+    VML_AUTO(vml_reader_freep) struct vml_reader *child = NULL;
+
+    if (vml_image_open_alone(&child, table, in, format, false, err) < 0)
+        return -1;
+    struct vml_reader *layers[] = { child, below };
+    if (vml_overlay_open(out, layers, 2, err) < 0)
+        return -1;
+    child = below = NULL; /* *out has them */
+    return 0;
+}
