@@ -164,13 +164,14 @@ static int tell_hunk(void *arg, unsigned line, const char *before, size_t n_befo
 
 void vml_plan_note(struct vml_plan *p, const char *slug, const char *fmt, ...)
 {
-    char text[512];
+    VML_AUTO(vml_freep) char *text = NULL;
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
     va_end(args);
-    vml_note(&p->told->notes, slug, "%s", text);
+    vml_note(&p->told->notes, slug, "%s", text != NULL ? text : fmt);
 }
 
 /* --- what is seen --------------------------------------------------------------------------- */
