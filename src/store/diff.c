@@ -2,25 +2,27 @@
  *
  * Equal leaves are passed over by their digests, so that a diff costs what was changed, and a block
  * of data is never read.  A disk that ends before the other is read as zeroes from there on, as
- * vml_compare reads it: of a tree that is too short, what lacks are holes. */
+ * vml_compare reads it: of a tree that is too short, what lacks are holes.  So what a snapshot has
+ * at all is where it differs from a disk of nothing. */
 #include "store/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmlift/upload.h"
+
 struct side {
     struct vml_snapshot snap;
-    uint64_t n; /* leaves */
+    uint64_t n; /* leaves; 0: a disk of nothing */
     uint8_t *root, *leaf;
 };
 
 struct diff {
     struct vml_store *store;
     struct side a, b;
-    uint64_t size; /* of the larger */
-    vml_diff_fn *fn;
+    uint64_t first; /* blocks before this one are passed over */
+    vml_blocks_fn *fn;
     void *arg;
-    uint64_t off, len; /* the run that may go on; len 0: none */
 };
 
 static void side_clear(struct side *x)
@@ -47,7 +49,7 @@ static int suffers(const struct side *x, uint64_t off, uint64_t len, struct vml_
 
 static int open_side(struct vml_store *s, struct side *x, const char *id, struct vml_error *err)
 {
-    if (vml_snapshot_get(s, id, &x->snap, err) < 0)
+    if (id != NULL && vml_snapshot_get(s, id, &x->snap, err) < 0)
         return -1;
     x->n = vml_div_up(x->snap.size, VML_LEAF_SPAN);
     x->root = malloc(x->n * 32 + 1);
@@ -57,6 +59,8 @@ static int open_side(struct vml_store *s, struct side *x, const char *id, struct
 
 static int read_root(struct vml_store *s, struct side *x, struct vml_error *err)
 {
+    if (x->n == 0)
+        return 0;
     return vml_block_read(s, s->db, NULL, x->snap.root, x->root, x->n * 32, err) < 0
                ? suffers(x, 0, x->snap.size, err)
                : 0;
@@ -82,55 +86,48 @@ static int read_leaf(struct vml_store *s, struct side *x, uint64_t i, struct vml
                : 0;
 }
 
-/* --- runs ----------------------------------------------------------------------------------- */
+/* --- block by block ------------------------------------------------------------------------- */
 
-static int flush_run(struct diff *d, struct vml_error *err)
+static const uint8_t *name_at(const struct side *x, uint64_t i)
 {
-    uint64_t len = d->len;
+    const uint8_t *name = x->leaf + i * 32;
 
-    d->len = 0;
-    return len > 0 ? d->fn(d->arg, d->off, len, err) : 0;
+    return vml_is_hole(name) ? NULL : name;
 }
 
-static int add_block(struct diff *d, uint64_t off, struct vml_error *err)
+static int diff_leaf(struct diff *d, uint64_t leaf, struct vml_error *err)
 {
-    if (d->len > 0 && d->off + d->len != off && flush_run(d, err) < 0)
-        return -1;
-    if (d->len == 0)
-        d->off = off;
-    d->len += vml_min_u64(VML_BLOCK, d->size - off);
-    return 0;
-}
+    uint64_t number = leaf * VML_LEAF_BLOCKS;
 
-static int diff_leaf(struct diff *d, uint64_t i, struct vml_error *err)
-{
-    uint64_t off = i * VML_LEAF_SPAN;
-
-    if (read_leaf(d->store, &d->a, i, err) < 0 || read_leaf(d->store, &d->b, i, err) < 0)
+    if (read_leaf(d->store, &d->a, leaf, err) < 0 || read_leaf(d->store, &d->b, leaf, err) < 0)
         return -1;
-    for (size_t at = 0; at < VML_BLOCK; at += 32, off += VML_BLOCK)
-        if (memcmp(d->a.leaf + at, d->b.leaf + at, 32) != 0 && add_block(d, off, err) < 0)
-            return -1;
+    for (uint64_t i = 0; i < VML_LEAF_BLOCKS; i++) {
+        int rc = 0;
+
+        if (number + i >= d->first && memcmp(d->a.leaf + i * 32, d->b.leaf + i * 32, 32) != 0)
+            rc = d->fn(d->arg, number + i, name_at(&d->a, i), name_at(&d->b, i), err);
+        if (rc != 0)
+            return rc;
+    }
     return 0;
 }
 
 static int diff_trees(struct diff *d, struct vml_error *err)
 {
     uint64_t n = vml_max_u64(d->a.n, d->b.n);
+    int rc = 0;
 
-    d->size = vml_max_u64(d->a.snap.size, d->b.snap.size);
     if (d->a.n == d->b.n && memcmp(d->a.snap.root, d->b.snap.root, 32) == 0)
         return 0;
     if (read_root(d->store, &d->a, err) < 0 || read_root(d->store, &d->b, err) < 0)
         return -1;
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = d->first / VML_LEAF_BLOCKS; rc == 0 && i < n; i++) {
         if (vml_interrupted())
             return vml_fail_interrupted(err);
-        if (memcmp(leaf_address(&d->a, i), leaf_address(&d->b, i), 32) != 0 &&
-            diff_leaf(d, i, err) < 0)
-            return -1;
+        if (memcmp(leaf_address(&d->a, i), leaf_address(&d->b, i), 32) != 0)
+            rc = diff_leaf(d, i, err);
     }
-    return flush_run(d, err);
+    return rc < 0 ? -1 : 0;
 }
 
 /* Nodes are not encrypted, but what is in them are HMACs under the key. */
@@ -146,13 +143,85 @@ static int check_keys(const struct vml_snapshot *a, const struct vml_snapshot *b
                     b->key[0] != '\0' ? b->key : "no key");
 }
 
-int vml_snapshot_diff(struct vml_store *s, const char *a, const char *b, vml_diff_fn *fn, void *arg,
-                      struct vml_error *err)
+int vml_snapshot_diff_blocks(struct vml_store *s, const char *a, const char *b, uint64_t first,
+                             vml_blocks_fn *fn, void *arg, struct vml_error *err)
 {
-    VML_AUTO(diff_clear) struct diff d = { .store = s, .fn = fn, .arg = arg };
+    VML_AUTO(diff_clear) struct diff d = { .store = s, .first = first, .fn = fn, .arg = arg };
 
     if (open_side(s, &d.a, a, err) < 0 || open_side(s, &d.b, b, err) < 0 ||
         check_keys(&d.a.snap, &d.b.snap, err) < 0)
         return -1;
     return diff_trees(&d, err);
+}
+
+struct blocks {
+    vml_block_fn *fn;
+    void *arg;
+};
+
+static int tell_block(void *arg, uint64_t number, const uint8_t *a, const uint8_t *b,
+                      struct vml_error *err)
+{
+    const struct blocks *t = arg;
+
+    (void)a;
+    return t->fn(t->arg, number, b, err);
+}
+
+int vml_snapshot_blocks(struct vml_store *s, const char *id, uint64_t first, vml_block_fn *fn,
+                        void *arg, struct vml_error *err)
+{
+    struct blocks t = { .fn = fn, .arg = arg };
+    VML_AUTO(diff_clear)
+    struct diff d = { .store = s, .first = first, .fn = tell_block, .arg = &t };
+
+    return open_side(s, &d.a, NULL, err) < 0 || open_side(s, &d.b, id, err) < 0
+               ? -1
+               : diff_trees(&d, err);
+}
+
+/* --- in runs -------------------------------------------------------------------------------- */
+
+struct runs {
+    uint64_t off, len; /* the run that may go on; len 0: none */
+    uint64_t size;     /* of the larger disk */
+    vml_diff_fn *fn;
+    void *arg;
+};
+
+static int flush_run(struct runs *r, struct vml_error *err)
+{
+    uint64_t len = r->len;
+
+    r->len = 0;
+    return len > 0 ? r->fn(r->arg, r->off, len, err) : 0;
+}
+
+static int add_block(void *arg, uint64_t number, const uint8_t *a, const uint8_t *b,
+                     struct vml_error *err)
+{
+    struct runs *r = arg;
+    uint64_t off = number * VML_BLOCK;
+
+    (void)a;
+    (void)b;
+    if (r->len > 0 && r->off + r->len != off && flush_run(r, err) < 0)
+        return -1;
+    if (r->len == 0)
+        r->off = off;
+    r->len += vml_min_u64(VML_BLOCK, r->size - off);
+    return 0;
+}
+
+int vml_snapshot_diff(struct vml_store *s, const char *a, const char *b, vml_diff_fn *fn, void *arg,
+                      struct vml_error *err)
+{
+    struct runs r = { .fn = fn, .arg = arg };
+    VML_AUTO(diff_clear) struct diff d = { .store = s, .fn = add_block, .arg = &r };
+
+    if (open_side(s, &d.a, a, err) < 0 || open_side(s, &d.b, b, err) < 0 ||
+        check_keys(&d.a.snap, &d.b.snap, err) < 0)
+        return -1;
+    r.size = vml_max_u64(d.a.snap.size, d.b.snap.size);
+    return diff_trees(&d, err) < 0 ? -1 : flush_run(&r, err);
 }

@@ -126,6 +126,10 @@ int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, str
 int vml_snapshot_reader(struct vml_reader **out, struct vml_store *s,
                         const struct vml_snapshot *snap, const struct vml_cipher *cipher,
                         struct vml_error *err);
+/* The cipher of a snapshot's key, for the store's user (NULL: it is not encrypted), and its
+ * description. */
+int vml_snapshot_cipher(struct vml_store *s, struct vml_snapshot *snap,
+                        const struct vml_cipher **cipher, struct vml_error *err);
 
 /* --- record.c ------------------------------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmlift/upload.h"
+
 #define LEAVES_KEPT 2
 #define NO_LEAF     UINT64_MAX
 
@@ -231,8 +233,8 @@ int vml_snapshot_reader(struct vml_reader **out, struct vml_store *s,
 
 /* That the row opens with the key says that its root is the one which was written, and so are the
  * addresses beneath it. */
-static int open_key(struct vml_store *s, struct vml_snapshot *snap,
-                    const struct vml_cipher **cipher, struct vml_error *err)
+int vml_snapshot_cipher(struct vml_store *s, struct vml_snapshot *snap,
+                        const struct vml_cipher **cipher, struct vml_error *err)
 {
     *cipher = NULL;
     if (snap->key[0] == '\0')
@@ -256,7 +258,23 @@ int vml_snapshot_open(struct vml_reader **out, struct vml_store *s, const char *
     VML_AUTO(snapshot_freep) struct vml_snapshot snap = { .description = NULL };
     const struct vml_cipher *cipher;
 
-    return vml_snapshot_get(s, id, &snap, err) < 0 || open_key(s, &snap, &cipher, err) < 0
+    return vml_snapshot_get(s, id, &snap, err) < 0 ||
+                   vml_snapshot_cipher(s, &snap, &cipher, err) < 0
                ? -1
                : vml_snapshot_reader(out, s, &snap, cipher, err);
+}
+
+int vml_snapshot_block(struct vml_store *s, const char *id, const uint8_t name[32], void *block,
+                       struct vml_error *err)
+{
+    VML_AUTO(snapshot_freep) struct vml_snapshot snap = { .description = NULL };
+    const struct vml_cipher *cipher;
+
+    if (vml_snapshot_get(s, id, &snap, err) < 0 || vml_snapshot_cipher(s, &snap, &cipher, err) < 0)
+        return -1;
+    if (vml_block_read(s, s->db, cipher, name, block, VML_BLOCK, err) == 0)
+        return 0;
+    if (err->code == VML_EDATA)
+        vml_error_prefix(err, "%s", id);
+    return -1;
 }
