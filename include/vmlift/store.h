@@ -8,6 +8,7 @@
  *     STORE/catalog.db      SQLite: packs, blocks, snapshots, images, tags
  *     STORE/packs/xx/ID.pack  immutable frames
  *     STORE/keys/ID.key     keys of encrypted snapshots (vmlift/key.h)
+ *     STORE/uploads/ID.pins what unfinished uploads need (vmlift/upload.h)
  *
  * A store may be used by several processes; a struct vml_store by several threads. */
 #ifndef VMLIFT_STORE_H
@@ -156,8 +157,8 @@ struct vml_used {
                               no other image uses */
 };
 /* Walks the distinct nodes of all trees.  fn (may be NULL) is told of every registered image, then
- * of every snapshot, oldest first, and returns -1 to stop.  Waits for a gc; an import that is under
- * way counts as garbage. */
+ * of every snapshot, oldest first, and returns -1 to stop.  Waits for a gc; an import or upload
+ * that is under way counts as garbage. */
 typedef int vml_usage_fn(void *arg, const struct vml_used *used, struct vml_error *err);
 int vml_store_usage(struct vml_store *s, struct vml_usage *out, vml_usage_fn *fn, void *arg,
                     struct vml_error *err);
@@ -209,9 +210,9 @@ int vml_store_rebuild(const char *dir, unsigned flags, vml_fault_fn *fn, void *a
 struct vml_collected {
     uint64_t blocks, packs, bytes; /* blocks dropped, packs removed or rewritten, bytes freed */
 };
-/* Frees what no snapshot uses.  Waits for running transactions; new ones wait for it.  A catalog
- * that is damaged, or behind the packs, says nothing about what is in use: catalog/corrupt,
- * catalog/behind. */
+/* Frees what no snapshot uses, and no upload.  Waits for running transactions; new ones wait for
+ * it.  A catalog that is damaged, or behind the packs, says nothing about what is in use:
+ * catalog/corrupt, catalog/behind. */
 int vml_store_collect(struct vml_store *s, struct vml_collected *out, struct vml_error *err);
 
 #ifdef __cplusplus

@@ -1,7 +1,8 @@
 /* gc: frees what no snapshot uses.
  *
  *     look      is the catalog sound, and as new as the packs?  Else nothing is freed
- *     mark      walk every tree; live addresses into a temporary table, and the newest records
+ *     mark      walk every tree; live addresses into a temporary table, what uploads have pinned,
+ * and the newest records
  *     drop      one SQL transaction deletes the rows of dead blocks and of packs without any
  *     sweep     remove the files of packs that the catalog does not know (any more)
  *     graves    forget the records of what is gone, once no pack has older ones
@@ -94,9 +95,16 @@ static int mark_snapshot(void *arg, const struct vml_snapshot *snap, struct vml_
     return -1;
 }
 
+static int mark_pinned(void *arg, const uint8_t address[32], struct vml_error *err)
+{
+    return add_live(arg, address, err);
+}
+
 /* In one SQL transaction for the sake of speed; it writes only the temporary tables. */
 static int mark(struct collect *c, struct vml_error *err)
 {
+    const struct vml_pins_seen pinned = { .tree = mark_snapshot, .block = mark_pinned, .arg = c };
+
     if (vml_db_exec(c->db,
                     "CREATE TEMP TABLE live (address BLOB PRIMARY KEY) WITHOUT ROWID;"
                     "CREATE TEMP TABLE walked (address BLOB PRIMARY KEY) WITHOUT ROWID;"
@@ -104,6 +112,7 @@ static int mark(struct collect *c, struct vml_error *err)
                     err) < 0)
         return -1;
     if (vml_snapshot_rows(c->db, mark_snapshot, c, err) < 0 ||
+        vml_pins_each(c->store, &pinned, err) < 0 ||
         vml_db_exec(c->db, "INSERT OR IGNORE INTO live SELECT address FROM records", err) < 0)
         return -1;
     return vml_db_exec(c->db, "COMMIT", err);

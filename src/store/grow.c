@@ -54,6 +54,17 @@ int vml_grow_block(struct vml_grow *g, uint64_t number, const uint8_t digest[32]
     return 0;
 }
 
+int vml_grow_leaf(struct vml_grow *g, uint64_t leaf, const uint8_t digest[32],
+                  struct vml_error *err)
+{
+    if (flush_leaf(g, err) < 0)
+        return -1;
+    assert(leaf >= g->leaf_number && leaf < VML_LEAVES_MAX);
+    g->leaf_number = leaf;
+    memcpy(g->root + leaf * 32, digest, 32);
+    return 0;
+}
+
 int vml_grow_end(struct vml_grow *g, uint64_t size, uint8_t root[32], struct vml_error *err)
 {
     return flush_leaf(g, err) < 0 ? -1

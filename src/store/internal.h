@@ -107,6 +107,9 @@ bool vml_is_hole(const uint8_t address[32]);
 /* --- txn.c ---------------------------------------------------------------------------------- */
 
 struct vml_store *vml_txn_store(struct vml_txn *t);
+/* A transaction without the store's lock, which whoever calls it has to hold meanwhile; between
+ * calls a gc may run, and what the transaction has stored must be pinned (pins.c). */
+int vml_txn_begin_unlocked(struct vml_txn **out, struct vml_store *s, struct vml_error *err);
 /* A frame as vml_frame_make makes it, unless the pack has it already. */
 int vml_txn_frame(struct vml_txn *t, const uint8_t *frame, size_t len, struct vml_error *err);
 /* Is a block with this address stored, and still what was written?  When it is damaged, or its pack
@@ -114,11 +117,40 @@ int vml_txn_frame(struct vml_txn *t, const uint8_t *frame, size_t len, struct vm
  * frame of VML_FRAME_MAX bytes. */
 int vml_txn_known(struct vml_txn *t, const uint8_t address[32], uint8_t *scratch, bool *known,
                   struct vml_error *err);
+/* Is there a block with this address, in the store or in the pack that is being filled? */
+int vml_txn_stored(struct vml_txn *t, const uint8_t address[32], bool *stored,
+                   struct vml_error *err);
 /* Digest, compress and append a block, unless it is known; *address gets its digest. */
 int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, size_t len,
                   uint8_t address[32], struct vml_error *err);
 /* A snapshot whose tree is written: a row for the commit. */
 int vml_txn_add_snapshot(struct vml_txn *t, const struct vml_snapshot *snap, struct vml_error *err);
+
+/* --- pins.c: what uploads keep from gc ------------------------------------------------------- */
+
+struct vml_pins;
+/* Under the store's lock, which need not be held on: until it is freed, or its process has ended,
+ * or the deadline (vml_pins_clock) has passed, gc takes for live what is added, and the tree of
+ * parent (NULL: none).  id names the file. */
+int vml_pins_create(struct vml_pins **out, const struct vml_store *s, const char *id,
+                    const struct vml_snapshot *parent, uint64_t deadline, struct vml_error *err);
+/* Under the store's lock; one thread at a time. */
+int vml_pins_add(struct vml_pins *p, const uint8_t address[32], struct vml_error *err);
+int vml_pins_renew(struct vml_pins *p, uint64_t deadline, struct vml_error *err);
+void vml_pins_free(struct vml_pins *p); /* nothing is pinned any more */
+void vml_pins_freep(struct vml_pins **p);
+/* Seconds that go on while the machine sleeps, the same to all processes until it starts anew. */
+uint64_t vml_pins_clock(void);
+#define VML_PINS_FOREVER UINT64_MAX
+/* Under the store's exclusive lock: all that is pinned, and what nobody needs any more is removed.
+ * tree gets a snapshot of which no more than ID (the upload's), size and root are there. */
+struct vml_pins_seen {
+    vml_snapshot_fn *tree;
+    int (*block)(void *arg, const uint8_t address[32], struct vml_error *err);
+    void *arg;
+};
+int vml_pins_each(const struct vml_store *s, const struct vml_pins_seen *seen,
+                  struct vml_error *err);
 
 /* --- reader.c ------------------------------------------------------------------------------- */
 
@@ -194,6 +226,9 @@ void vml_grow_clear(struct vml_grow *g); /* also after a begin that failed */
 typedef int vml_grow_fn(void *arg, size_t i, const uint8_t *block, const uint8_t digest[32],
                         struct vml_error *err);
 int vml_grow_each(const struct vml_chunk *c, vml_grow_fn *fn, void *arg, struct vml_error *err);
+/* Leaf number `leaf` of the disk is one that is stored: ascending, as blocks are. */
+int vml_grow_leaf(struct vml_grow *g, uint64_t leaf, const uint8_t digest[32],
+                  struct vml_error *err);
 /* Has a tree room for these bytes of the disk (of a pipe, which may not end)? */
 int vml_grow_check(uint64_t off, uint64_t len, struct vml_error *err);
 

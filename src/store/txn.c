@@ -37,7 +37,7 @@ struct vml_txn {
     bool over; /* committed, or failed on the way: neither may go on */
 };
 
-int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *err)
+int vml_txn_begin_unlocked(struct vml_txn **out, struct vml_store *s, struct vml_error *err)
 {
     VML_AUTO(vml_txn_freep) struct vml_txn *t = calloc(1, sizeof *t);
 
@@ -49,7 +49,18 @@ int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *e
     t->good = calloc(LATELY, sizeof *t->good);
     if (t->good == NULL)
         return vml_fail_nomem(err);
-    if (vml_store_check_shared(s, err) < 0 || vml_store_lock(s, false, &t->lock, err) < 0)
+    if (vml_store_check_shared(s, err) < 0)
+        return -1;
+    *out = t;
+    t = NULL;
+    return 0;
+}
+
+int vml_txn_begin(struct vml_txn **out, struct vml_store *s, struct vml_error *err)
+{
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+
+    if (vml_txn_begin_unlocked(&t, s, err) < 0 || vml_store_lock(s, false, &t->lock, err) < 0)
         return -1;
     *out = t;
     t = NULL;
@@ -171,6 +182,15 @@ int vml_txn_known(struct vml_txn *t, const uint8_t address[32], uint8_t *scratch
     rc = vml_addresses_add(&t->bad, address, err);
     pthread_mutex_unlock(&t->lock_bad);
     return rc;
+}
+
+int vml_txn_stored(struct vml_txn *t, const uint8_t address[32], bool *stored,
+                   struct vml_error *err)
+{
+    struct vml_place place;
+
+    *stored = t->pack != NULL && vml_pack_has(t->pack, address);
+    return *stored ? 0 : vml_block_find(t->store->db, address, &place, stored, err);
 }
 
 int vml_txn_block(struct vml_txn *t, enum vml_frame_type type, const void *raw, size_t len,
