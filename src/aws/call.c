@@ -139,6 +139,7 @@ static int send_signed(struct doing *d, const struct key *key, struct http_answe
                                       .body = c->body,
                                       .body_len = c->body_len,
                                       .connect_ms = 10000,
+                                      .cleanup = c->cleanup,
                                       .stall_ms = d->aws->timeout_ms,
                                       .total_ms = 2 * d->aws->timeout_ms +
                                                   (long)(c->body_len >> EACH_BYTE_MS_SHIFT) },
@@ -166,7 +167,7 @@ static int wait_again(struct doing *d, struct vml_error *err)
 
     for (unsigned i = 1; i < d->tries && span < WAIT_MAX; i++)
         span *= 2;
-    return http_sleep((span < WAIT_MAX ? span : WAIT_MAX) * chance(), err);
+    return http_sleep((span < WAIT_MAX ? span : WAIT_MAX) * chance(), d->call->cleanup, err);
 }
 
 /* The error that ends it says how often it was tried. */
@@ -251,9 +252,10 @@ static int attempt(struct doing *d, struct http_answer *a, struct vml_error *err
 {
     VML_AUTO(key_clear) struct key key = { 0 };
 
-    if (vml_interrupted())
+    if (vml_interrupted() && !d->call->cleanup)
         return vml_fail_interrupted(err);
-    if (credentials_get(&d->aws->credentials, &key, err) < 0 || pace_wait(&d->aws->pace, err) < 0)
+    if (credentials_get(&d->aws->credentials, &key, err) < 0 ||
+        pace_wait(&d->aws->pace, d->call->cleanup, err) < 0)
         return -1;
     d->tries++;
     if (send_signed(d, &key, a, err) < 0)

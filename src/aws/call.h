@@ -14,6 +14,7 @@ struct aws_call {
     const void *body;
     size_t body_len;
     bool unsigned_body; /* the body has a checksum of its own, which is signed */
+    bool cleanup;       /* is made although vmlift was interrupted: nothing is to be left behind */
     unsigned missing;   /* seconds for which a 404 may mean that what was just made is not known
                            everywhere yet (EBS's own advice is 2 minutes) */
     /* Does an answer with status 200 to 299 make sense?  -1: it was cut short or garbled, and the

@@ -73,6 +73,7 @@ int ec2_send(struct vml_aws *aws, struct ec2_request *r, xmlDoc **out, bool *aga
                                    .n_headers = 1,
                                    .body = r->form,
                                    .body_len = r->len,
+                                   .cleanup = r->cleanup,
                                    .check = read_answer,
                                    .arg = &doc };
     if (aws_call(aws, &call, &a, again, err) < 0)

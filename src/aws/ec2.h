@@ -13,6 +13,7 @@
  * Want of memory is told by ec2_send. */
 struct ec2_request {
     const char *action;
+    bool cleanup; /* as in struct aws_call */
     FILE *f;
     char *form;
     size_t len;

@@ -144,8 +144,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-    (void)arg, (void)a, (void)b, (void)c, (void)d;
-    return vml_interrupted();
+    const struct http_request *r = arg;
+
+    (void)a, (void)b, (void)c, (void)d;
+    return vml_interrupted() && !r->cleanup;
 }
 
 void http_answer_clear(struct http_answer *a)
@@ -261,6 +263,7 @@ static void set_up(CURL *curl, const struct http *h, const struct http_request *
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, to);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)r);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, r->connect_ms);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, r->total_ms);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -279,14 +282,14 @@ static void set_up(CURL *curl, const struct http *h, const struct http_request *
 }
 
 /* Whom it was that could not be reached; without what follows the host. */
-static int failed(CURLcode rc, const char *words, const char *url, const struct receiver *to,
-                  struct vml_error *err)
+static int failed(CURLcode rc, const char *words, const struct http_request *r,
+                  const struct receiver *to, struct vml_error *err)
 {
-    const char *host = strstr(url, "://");
+    const char *url = r->url, *host = strstr(url, "://");
     size_t len = host != NULL ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?") : strlen(url);
     const char *slug = "aws/broken";
 
-    if (vml_interrupted())
+    if (rc == CURLE_ABORTED_BY_CALLBACK)
         return vml_fail_interrupted(err);
     if (to->no_memory || rc == CURLE_OUT_OF_MEMORY)
         return vml_fail_nomem(err);
@@ -339,20 +342,20 @@ int http_exchange(struct http *h, const struct http_request *r, struct http_answ
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
     give_back(h, curl);
     if (rc != CURLE_OK)
-        return failed(rc, words, r->url, &to, err);
+        return failed(rc, words, r, &to, err);
     return 0;
 }
 
-int http_sleep(double seconds, struct vml_error *err)
+int http_sleep(double seconds, bool cleanup, struct vml_error *err)
 {
     while (seconds > 0) {
         double step = seconds < 0.1 ? seconds : 0.1;
         struct timespec t = { .tv_nsec = (long)(step * 1e9) };
 
-        if (vml_interrupted())
+        if (vml_interrupted() && !cleanup)
             return vml_fail_interrupted(err);
         nanosleep(&t, NULL);
         seconds -= step;
     }
-    return vml_interrupted() ? vml_fail_interrupted(err) : 0;
+    return vml_interrupted() && !cleanup ? vml_fail_interrupted(err) : 0;
 }

@@ -23,6 +23,7 @@ struct http_request {
     long connect_ms; /* to be connected within, TLS and all */
     long stall_ms;   /* for which nothing may move; a multiple of a second */
     long total_ms;   /* for all of it */
+    bool cleanup;    /* goes on although vmlift was interrupted: nothing is to be left behind */
 };
 
 struct http_answer {
@@ -42,7 +43,7 @@ const char *http_header(const struct http_answer *a, const char *name, char *buf
 int http_exchange(struct http *h, const struct http_request *r, struct http_answer *a,
                   struct vml_error *err);
 
-/* Sleeps, but not through an interruption, which it fails with. */
-int http_sleep(double seconds, struct vml_error *err);
+/* Sleeps, but not through an interruption, which it fails with, unless this is to clean up. */
+int http_sleep(double seconds, bool cleanup, struct vml_error *err);
 
 #endif

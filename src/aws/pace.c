@@ -32,7 +32,7 @@ void pace_clear(struct pace *p)
     pthread_mutex_destroy(&p->lock);
 }
 
-int pace_wait(struct pace *p, struct vml_error *err)
+int pace_wait(struct pace *p, bool cleanup, struct vml_error *err)
 {
     double now = pace_now(), wait = 0;
 
@@ -44,7 +44,7 @@ int pace_wait(struct pace *p, struct vml_error *err)
         p->next += 1 / p->rate;
     }
     pthread_mutex_unlock(&p->lock);
-    return wait > 0 ? http_sleep(wait, err) : 0;
+    return wait > 0 ? http_sleep(wait, cleanup, err) : 0;
 }
 
 /* With the lock held: what got through lately, in requests a second. */

@@ -26,7 +26,7 @@ struct pace {
 void pace_init(struct pace *p);
 void pace_clear(struct pace *p);
 /* Waits for the turn of one more request. */
-int pace_wait(struct pace *p, struct vml_error *err);
+int pace_wait(struct pace *p, bool cleanup, struct vml_error *err);
 void pace_throttled(struct pace *p);
 void pace_answered(struct pace *p);
 /* One retry out of the budget; false: there is none left. */

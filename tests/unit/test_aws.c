@@ -224,7 +224,7 @@ static void test_pace(void)
     pace_init(&p);
     start = pace_now();
     for (int i = 0; i < 1000; i++) {
-        CHECK_OK(pace_wait(&p, &err), &err);
+        CHECK_OK(pace_wait(&p, false, &err), &err);
         pace_answered(&p);
     }
     CHECK(pace_now() - start < 1); /* nobody was put off */
@@ -237,7 +237,7 @@ static void test_pace(void)
     CHECK_INT(stats.throttled, 2);
     start = pace_now();
     for (int i = 0; i < 60; i++)
-        CHECK_OK(pace_wait(&p, &err), &err);
+        CHECK_OK(pace_wait(&p, false, &err), &err);
     CHECK(pace_now() - start > 0.1);
     for (int i = 0; i < PACE_BUDGET; i++)
         CHECK(pace_retry(&p));
