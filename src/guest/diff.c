@@ -11,7 +11,7 @@
 #define TABLE_MAX 2000u /* lines */
 
 struct lines {
-    struct vml_line *at;
+    struct vml_text_line *at;
     size_t n;
 };
 
@@ -28,18 +28,18 @@ static bool read_lines(const char *text, struct lines *l)
         n += *p == '\n';
     if ((l->at = calloc(n, sizeof *l->at)) == NULL)
         return false;
-    while (vml_line_next(&text, &l->at[l->n]))
+    while (vml_text_line_next(&text, &l->at[l->n]))
         l->n++;
     return true;
 }
 
-static bool same(const struct vml_line *a, const struct vml_line *b)
+static bool same(const struct vml_text_line *a, const struct vml_text_line *b)
 {
     return a->full == b->full && memcmp(a->text, b->text, a->full) == 0;
 }
 
 struct diff {
-    const struct vml_line *a, *b;
+    const struct vml_text_line *a, *b;
     size_t first, na, nb; /* the table is of lines first .. first+na, first+nb */
     const uint16_t *table;
 };
@@ -49,7 +49,7 @@ static unsigned common(const struct diff *d, size_t i, size_t k)
     return d->table != NULL ? d->table[i * (d->nb + 1) + k] : 0;
 }
 
-static size_t bytes(const struct vml_line *from, size_t n)
+static size_t bytes(const struct vml_text_line *from, size_t n)
 {
     return n > 0 ? (size_t)(from[n - 1].text + from[n - 1].full - from->text) : 0;
 }
@@ -60,7 +60,7 @@ static int walk(const struct diff *d, vml_diff_hunk *fn, void *arg, struct vml_e
 
     while (i < d->na || k < d->nb) {
         size_t from_i = i, from_k = k;
-        const struct vml_line *a = d->a + d->first + i, *b = d->b + d->first + k;
+        const struct vml_text_line *a = d->a + d->first + i, *b = d->b + d->first + k;
 
         while (i < d->na || k < d->nb) {
             bool both = i < d->na && k < d->nb;

@@ -8,7 +8,7 @@
 
 #include "vmlift/base.h"
 
-bool vml_line_next(const char **at, struct vml_line *line)
+bool vml_text_line_next(const char **at, struct vml_text_line *line)
 {
     line->text = *at;
     line->len = strcspn(*at, "\n");
@@ -26,7 +26,7 @@ static size_t blanks(const char *p, const char *end)
     return n;
 }
 
-bool vml_line_begins(const struct vml_line *line, const char *word)
+bool vml_text_line_begins(const struct vml_text_line *line, const char *word)
 {
     const char *end = line->text + line->len, *p = line->text + blanks(line->text, end);
     size_t len = strlen(word);
@@ -99,7 +99,8 @@ char *vml_text_end(struct vml_text *t)
 
 /* --- variables ------------------------------------------------------------------------------ */
 
-bool vml_line_variable(const struct vml_line *line, const char *name, struct vml_word *value)
+bool vml_text_line_variable(const struct vml_text_line *line, const char *name,
+                            struct vml_word *value)
 {
     const char *end = line->text + line->len, *p = line->text + blanks(line->text, end);
     size_t len = strlen(name);
@@ -125,10 +126,10 @@ bool vml_line_variable(const struct vml_line *line, const char *name, struct vml
 char *vml_variable(const char *text, const char *name)
 {
     struct vml_word found = { NULL, 0 }, value;
-    struct vml_line line;
+    struct vml_text_line line;
 
-    while (vml_line_next(&text, &line))
-        if (vml_line_variable(&line, name, &value))
+    while (vml_text_line_next(&text, &line))
+        if (vml_text_line_variable(&line, name, &value))
             found = value;
     return found.text != NULL ? strndup(found.text, found.len) : NULL;
 }
@@ -137,13 +138,13 @@ char *vml_edit_variable(const char *text, const char *name, const char *value, b
 {
     struct vml_text t;
     const char *at = text;
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_word old;
 
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&at, &line)) {
-        if (!vml_line_variable(&line, name, &old)) {
+    while (vml_text_line_next(&at, &line)) {
+        if (!vml_text_line_variable(&line, name, &old)) {
             fwrite(line.text, 1, line.full, t.f);
             continue;
         }
@@ -163,13 +164,13 @@ char *vml_edit_variable(const char *text, const char *name, const char *value, b
 char *vml_edit_unset(const char *text, const char *name)
 {
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_word value;
 
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&text, &line)) {
-        if (vml_line_variable(&line, name, &value))
+    while (vml_text_line_next(&text, &line)) {
+        if (vml_text_line_variable(&line, name, &value))
             fputc('#', t.f);
         fwrite(line.text, 1, line.full, t.f);
     }

@@ -12,15 +12,15 @@
 
 /* --- edit.c --------------------------------------------------------------------------------- */
 
-struct vml_line {
+struct vml_text_line {
     const char *text;
     size_t len;  /* without its newline */
     size_t full; /* with it */
 };
 /* The line at *at, which moves behind it.  false: there is none. */
-bool vml_line_next(const char **at, struct vml_line *line);
+bool vml_text_line_next(const char **at, struct vml_text_line *line);
 /* Is the line, without blanks in front, that word, or begins with it and a blank? */
-bool vml_line_begins(const struct vml_line *line, const char *word);
+bool vml_text_line_begins(const struct vml_text_line *line, const char *word);
 
 /* A blank-separated word. */
 struct vml_word {
@@ -54,7 +54,8 @@ char *vml_variable(const char *text, const char *name);
 /* NAME=value in each place where it is set; where that is nowhere, at the end with `add`. */
 char *vml_edit_variable(const char *text, const char *name, const char *value, bool add);
 /* Where the value of NAME= stands in the line, without its quotes.  false: it is not set there. */
-bool vml_line_variable(const struct vml_line *line, const char *name, struct vml_word *value);
+bool vml_text_line_variable(const struct vml_text_line *line, const char *name,
+                            struct vml_word *value);
 /* Every line that sets NAME becomes a comment. */
 char *vml_edit_unset(const char *text, const char *name);
 
@@ -131,11 +132,11 @@ struct vml_nics {
     size_t n;
 };
 /* eth0 for the first, eth1 for the second ..; names that are of this kind stay. */
-const char *vml_nic(struct vml_nics *nics, const char *name, size_t len);
+const char *vml_nics_name(struct vml_nics *nics, const char *name, size_t len);
 /* The words of a line, interfaces with their new names. */
 void vml_nics_write(FILE *f, struct vml_nics *nics, const char *from, const char *end);
 /* Is eth0 what one of the words means, which may be patterns? */
-bool vml_nic_matches_eth0(const char *from, const char *end);
+bool vml_nics_match_eth0(const char *from, const char *end);
 
 /* /etc/network/interfaces: static becomes DHCP.  Bridges, bonds and VLANs stay, and *by_hand is
  * set.

@@ -119,7 +119,7 @@ static bool contains(const struct vml_word *in, const char *what)
 
 /* "linux /boot/vmlinuz-6.1 WORDS".  *add: it is a Linux that starts on its own, and no memtest, nor
  * one beneath Xen, whose own console it has. */
-static bool after_kernel(const struct vml_line *line, struct vml_word *words, bool *may_add)
+static bool after_kernel(const struct vml_text_line *line, struct vml_word *words, bool *may_add)
 {
     static const char *const commands[] = { "linux",  "linux16", "linuxefi",   "kernel",
                                             "module", "module2", "multiboot2", "multiboot" };
@@ -140,7 +140,7 @@ static bool after_kernel(const struct vml_line *line, struct vml_word *words, bo
 }
 
 /* "KEY WORDS", in either case. */
-static bool after_key(const struct vml_line *line, const char *key, struct vml_word *words)
+static bool after_key(const struct vml_text_line *line, const char *key, struct vml_word *words)
 {
     const char *p = line->text, *end = p + line->len;
     struct vml_word w;
@@ -151,7 +151,7 @@ static bool after_key(const struct vml_line *line, const char *key, struct vml_w
     return true;
 }
 
-static bool after_text(const struct vml_line *line, const char *text, struct vml_word *words)
+static bool after_text(const struct vml_text_line *line, const char *text, struct vml_word *words)
 {
     size_t len = strlen(text);
 
@@ -161,23 +161,23 @@ static bool after_text(const struct vml_line *line, const char *text, struct vml
     return true;
 }
 
-static bool in_variable(const struct vml_line *line, const char *add_to, struct vml_word *words,
-                        bool *may_add)
+static bool in_variable(const struct vml_text_line *line, const char *add_to,
+                        struct vml_word *words, bool *may_add)
 {
     static const char *const names[] = { "GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT",
                                          "GRUB_CMDLINE_LINUX_RECOVERY", "EXTLINUX_PARAMETERS",
                                          "EXTLINUX_ROOT" };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (vml_line_variable(line, names[i], words)) {
+        if (vml_text_line_variable(line, names[i], words)) {
             *may_add = add_to != NULL && strcmp(names[i], add_to) == 0;
             return true;
         }
     return false;
 }
 
-static bool find_words(const struct vml_line *line, enum vml_cmdline_kind kind, const char *add_to,
-                       struct vml_word *words, bool *may_add)
+static bool find_words(const struct vml_text_line *line, enum vml_cmdline_kind kind,
+                       const char *add_to, struct vml_word *words, bool *may_add)
 {
     *may_add = true;
     switch (kind) {
@@ -211,11 +211,11 @@ static bool find_words(const struct vml_line *line, enum vml_cmdline_kind kind, 
 /* The variables of one file are put together by what reads them. */
 static void look_at_all(const char *text, struct has *has)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_word words;
     bool may_add;
 
-    while (vml_line_next(&text, &line))
+    while (vml_text_line_next(&text, &line))
         if (in_variable(&line, NULL, &words, &may_add))
             look(&words, has);
 }
@@ -243,14 +243,14 @@ char *vml_edit_cmdline(const char *text, enum vml_cmdline_kind kind, const struc
 {
     const char *at = text;
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
     struct has all = { 0 };
     bool added = false;
 
     if (!vml_text_begin(&t))
         return NULL;
     look_at_all(text, &all);
-    while (vml_line_next(&at, &line)) {
+    while (vml_text_line_next(&at, &line)) {
         struct vml_word words;
         struct has has = all;
         bool may_add;

@@ -81,7 +81,7 @@ struct entry {
     size_t n;
 };
 
-static void parse(const struct vml_line *line, struct entry *e)
+static void parse(const struct vml_text_line *line, struct entry *e)
 {
     const char *p = line->text, *end = line->text + line->len;
 
@@ -177,7 +177,7 @@ static void write_until(FILE *f, const char **from, const char *to)
     *from = to;
 }
 
-static void write_entry(FILE *f, const struct vml_line *line, const struct entry *e,
+static void write_entry(FILE *f, const struct vml_text_line *line, const struct entry *e,
                         const struct change *c)
 {
     const char *p = line->text;
@@ -200,11 +200,11 @@ static void write_entry(FILE *f, const struct vml_line *line, const struct entry
 char *vml_edit_fstab(const char *text, vml_resolve_fn *resolve, void *arg)
 {
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&text, &line)) {
+    while (vml_text_line_next(&text, &line)) {
         struct change c = { .uuid = "" };
         struct entry e;
 

@@ -9,7 +9,7 @@
 
 /* --- ifcfg-NAME ----------------------------------------------------------------------------- */
 
-static bool is_address_ifcfg(const struct vml_line *line)
+static bool is_address_ifcfg(const struct vml_text_line *line)
 {
     static const char *const keys[] = { "IPADDR", "NETMASK", "PREFIX", "GATEWAY",
                                         "DNS",    "NETWORK", "DOMAIN", "BROADCAST" };
@@ -61,10 +61,10 @@ char *vml_edit_ifcfg(const char *text, struct vml_nics *nics, char name[16])
 {
     VML_AUTO(vml_freep) char *device = vml_variable(text, "DEVICE");
     const char *old = device != NULL ? device : name;
-    const char *to = is_card_ifcfg(text) ? vml_nic(nics, old, strlen(old)) : NULL;
+    const char *to = is_card_ifcfg(text) ? vml_nics_name(nics, old, strlen(old)) : NULL;
     bool fixed = is_static_ifcfg(text), proto = false;
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (to == NULL) {
         name[0] = '\0';
@@ -73,18 +73,18 @@ char *vml_edit_ifcfg(const char *text, struct vml_nics *nics, char name[16])
     snprintf(name, 16, "%s", to);
     if (!vml_text_begin(&t))
         return NULL;
-    for (const char *at = text; vml_line_next(&at, &line);) {
+    for (const char *at = text; vml_text_line_next(&at, &line);) {
         const char *end = line.text + line.full;
         struct vml_word value;
 
-        if (vml_line_variable(&line, "HWADDR", &value) ||
-            vml_line_variable(&line, "MACADDR", &value) || (fixed && is_address_ifcfg(&line)))
+        if (vml_text_line_variable(&line, "HWADDR", &value) ||
+            vml_text_line_variable(&line, "MACADDR", &value) || (fixed && is_address_ifcfg(&line)))
             continue;
-        if (vml_line_variable(&line, "DEVICE", &value)) {
+        if (vml_text_line_variable(&line, "DEVICE", &value)) {
             vml_text_put(t.f, line.text, value.text);
             fputs(to, t.f);
             line.text = value.text + value.len;
-        } else if (fixed && vml_line_variable(&line, "BOOTPROTO", &value)) {
+        } else if (fixed && vml_text_line_variable(&line, "BOOTPROTO", &value)) {
             vml_text_put(t.f, line.text, value.text);
             fputs("dhcp", t.f);
             line.text = value.text + value.len;
@@ -100,7 +100,7 @@ char *vml_edit_ifcfg(const char *text, struct vml_nics *nics, char name[16])
 /* --- netplan -------------------------------------------------------------------------------- */
 
 /* "key:" at the line's beginning, in whatever depth; value is what stands behind. */
-static bool yaml_key(const struct vml_line *line, const char *key, struct vml_word *value)
+static bool yaml_key(const struct vml_text_line *line, const char *key, struct vml_word *value)
 {
     const char *end = line->text + line->len;
     struct vml_word all = vml_word_trimmed(line->text, end);
@@ -119,9 +119,9 @@ bool vml_netplan_is_dhcp(const char *text, bool *by_hand)
     static const char *const built[] = { "bridges", "bonds", "vlans", "wifis", "tunnels" };
     static const char *const yes[] = { "true", "yes", "on", NULL };
     bool dhcp = false, matched = false, fixed = false;
-    struct vml_line line;
+    struct vml_text_line line;
 
-    while (vml_line_next(&text, &line)) {
+    while (vml_text_line_next(&text, &line)) {
         struct vml_word v;
 
         for (size_t i = 0; i < sizeof built / sizeof built[0]; i++)
@@ -132,7 +132,7 @@ bool vml_netplan_is_dhcp(const char *text, bool *by_hand)
             yaml_key(&line, "driver", &v))
             fixed = true;
         if (yaml_key(&line, "eth0", &v) ||
-            (yaml_key(&line, "name", &v) && vml_nic_matches_eth0(v.text, v.text + v.len)))
+            (yaml_key(&line, "name", &v) && vml_nics_match_eth0(v.text, v.text + v.len)))
             matched = true;
     }
     return dhcp && matched && !fixed;
@@ -140,11 +140,11 @@ bool vml_netplan_is_dhcp(const char *text, bool *by_hand)
 
 char *vml_netplan_dhcp(const char *old)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_word renderer = { "", 0 };
     struct vml_text t;
 
-    while (vml_line_next(&old, &line))
+    while (vml_text_line_next(&old, &line))
         (void)yaml_key(&line, "renderer", &renderer);
     if (!vml_text_begin(&t))
         return NULL;

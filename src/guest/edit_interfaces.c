@@ -35,7 +35,7 @@ static bool is_taken(const struct vml_nics *nics, const char *to)
     return false;
 }
 
-const char *vml_nic(struct vml_nics *nics, const char *name, size_t len)
+const char *vml_nics_name(struct vml_nics *nics, const char *name, size_t len)
 {
     bool stays = is_eth(name, len);
     char to[16];
@@ -62,7 +62,7 @@ void vml_nics_write(FILE *f, struct vml_nics *nics, const char *from, const char
     struct vml_word w;
 
     while (vml_word_next(&p, end, &w)) {
-        const char *to = vml_nic(nics, w.text, w.len);
+        const char *to = vml_nics_name(nics, w.text, w.len);
 
         if (to == NULL)
             continue;
@@ -73,7 +73,7 @@ void vml_nics_write(FILE *f, struct vml_nics *nics, const char *from, const char
     vml_text_put(f, from, end);
 }
 
-bool vml_nic_matches_eth0(const char *p, const char *end)
+bool vml_nics_match_eth0(const char *p, const char *end)
 {
     struct vml_word w;
 
@@ -102,10 +102,10 @@ static const char *const addresses[] = { "address",        "netmask",         "g
 /* A stanza is of a bridge and so on when it says so before the next one begins. */
 static bool is_built(const char *next)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     const char *at = next;
 
-    while (vml_line_next(&at, &line)) {
+    while (vml_text_line_next(&at, &line)) {
         const char *p = line.text;
         struct vml_word w;
 
@@ -122,7 +122,7 @@ static bool is_built(const char *next)
 }
 
 /* "iface NAME FAMILY METHOD" */
-static void write_iface(FILE *f, const struct vml_line *line, const char *next,
+static void write_iface(FILE *f, const struct vml_text_line *line, const char *next,
                         struct vml_nics *nics, struct stanza *s, bool *by_hand)
 {
     const char *end = line->text + line->len, *p = line->text;
@@ -136,7 +136,7 @@ static void write_iface(FILE *f, const struct vml_line *line, const char *next,
         return;
     }
     (void)(vml_word_next(&p, end, &family) && vml_word_next(&p, end, &method));
-    to = vml_nic(nics, name.text, name.len);
+    to = vml_nics_name(nics, name.text, name.len);
     if (is_built(next) || (to == NULL && !vml_word_is(&name, "lo"))) {
         *by_hand = true;
         to = NULL;
@@ -162,11 +162,11 @@ char *vml_edit_interfaces(const char *text, struct vml_nics *nics, bool *by_hand
 {
     struct stanza s = { 0 };
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&text, &line)) {
+    while (vml_text_line_next(&text, &line)) {
         const char *p = line.text, *end = line.text + line.len;
         struct vml_word w = { p, 0 };
 
@@ -187,9 +187,9 @@ char *vml_edit_interfaces(const char *text, struct vml_nics *nics, bool *by_hand
 
 bool vml_interfaces_any(const char *text)
 {
-    struct vml_line line;
+    struct vml_text_line line;
 
-    while (vml_line_next(&text, &line)) {
+    while (vml_text_line_next(&text, &line)) {
         const char *p = line.text, *end = p + line.len;
         struct vml_word w, name;
 

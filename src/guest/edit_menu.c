@@ -39,7 +39,7 @@ static struct vml_word quoted(const char *p, const char *end)
     return close != NULL ? (struct vml_word){ p + 1, (size_t)(close - p - 1) } : w;
 }
 
-static void add_entry(struct menu *m, const struct vml_line *line, const char *after)
+static void add_entry(struct menu *m, const struct vml_text_line *line, const char *after)
 {
     static const char *const keys[] = { "$menuentry_id_option", "--id" };
     const char *end = line->text + line->len;
@@ -65,13 +65,14 @@ static void add_entry(struct menu *m, const struct vml_line *line, const char *a
 /* Those on the menu's first page; what a submenu has counts as its own. */
 static void read_menu(const char *text, struct menu *m)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     size_t depth = 0;
 
     m->n = 0;
-    while (vml_line_next(&text, &line)) {
+    while (vml_text_line_next(&text, &line)) {
         const char *p = line.text + strspn(line.text, " \t");
-        bool begins = vml_line_begins(&line, "menuentry") || vml_line_begins(&line, "submenu");
+        bool begins =
+            vml_text_line_begins(&line, "menuentry") || vml_text_line_begins(&line, "submenu");
 
         if (begins && depth == 0)
             add_entry(m, &line, p + strcspn(p, " \t\n"));
@@ -124,34 +125,34 @@ static int better_default(const struct menu *m, const struct vml_word *name)
 }
 
 /* "set NAME=VALUE" */
-static bool is_setting(const struct vml_line *line, const char *name, struct vml_word *value)
+static bool is_setting(const struct vml_text_line *line, const char *name, struct vml_word *value)
 {
     const char *p = line->text, *end = p + line->len;
     struct vml_word w;
-    struct vml_line rest;
+    struct vml_text_line rest;
 
     if (!vml_word_next(&p, end, &w) || !vml_word_is(&w, "set"))
         return false;
-    rest = (struct vml_line){ p, (size_t)(end - p), (size_t)(end - p) };
-    return vml_line_variable(&rest, name, value);
+    rest = (struct vml_text_line){ p, (size_t)(end - p), (size_t)(end - p) };
+    return vml_text_line_variable(&rest, name, value);
 }
 
 int vml_grub_default(const char *text)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_word value;
     struct menu m;
     int better = -1;
 
     read_menu(text, &m);
-    while (better < 0 && vml_line_next(&text, &line))
+    while (better < 0 && vml_text_line_next(&text, &line))
         if (is_setting(&line, "default", &value))
             better = better_default(&m, &value);
     return better;
 }
 
 /* NULL: as it is. */
-static const char *new_value(const struct vml_line *line, const struct menu *m,
+static const char *new_value(const struct vml_text_line *line, const struct menu *m,
                              struct vml_word *value, bool *timeout, char buf[16])
 {
     int better;
@@ -173,14 +174,14 @@ char *vml_edit_grub_menu(const char *text)
 {
     VML_AUTO(vml_freep) char *body = NULL;
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
     struct menu m;
     bool timeout = false;
 
     read_menu(text, &m);
     if (!vml_text_begin(&t))
         return NULL;
-    for (const char *at = text; vml_line_next(&at, &line);) {
+    for (const char *at = text; vml_text_line_next(&at, &line);) {
         struct vml_word value;
         char buf[16];
         const char *new = new_value(&line, &m, &value, &timeout, buf);
@@ -227,10 +228,10 @@ char *vml_edit_grub_timeouts(const char *defaults)
 
 static bool any_begins(const char *text, const char *word)
 {
-    struct vml_line line;
+    struct vml_text_line line;
 
-    while (vml_line_next(&text, &line))
-        if (vml_line_begins(&line, word))
+    while (vml_text_line_next(&text, &line))
+        if (vml_text_line_begins(&line, word))
             return true;
     return false;
 }
@@ -246,16 +247,16 @@ char *vml_edit_legacy_menu(const char *text)
 {
     const char *at = text;
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (!any_begins(text, "timeout"))
         return any_begins(text, "title") ? put_first("timeout 5\n", text) : strdup(text);
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&at, &line)) {
+    while (vml_text_line_next(&at, &line)) {
         const char *p = line.text + strspn(line.text, " \t");
 
-        if (vml_line_begins(&line, "timeout") && waits_long(strtol(p + 7, NULL, 10)))
+        if (vml_text_line_begins(&line, "timeout") && waits_long(strtol(p + 7, NULL, 10)))
             fprintf(t.f, "timeout %d\n", USUAL);
         else
             fwrite(line.text, 1, line.full, t.f);
@@ -265,7 +266,7 @@ char *vml_edit_legacy_menu(const char *text)
 
 /* --- extlinux: keywords in either case, tenths of a second ---------------------------------- */
 
-static bool keyword(const struct vml_line *line, const char *key, long *value)
+static bool keyword(const struct vml_text_line *line, const char *key, long *value)
 {
     const char *p = line->text, *end = p + line->len;
     struct vml_word w;
@@ -279,11 +280,11 @@ static bool keyword(const struct vml_line *line, const char *key, long *value)
 char *vml_edit_extlinux_menu(const char *text)
 {
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
     bool asks = false, timeout = false, labels = false;
     long value;
 
-    for (const char *at = text; vml_line_next(&at, &line);) {
+    for (const char *at = text; vml_text_line_next(&at, &line);) {
         asks = asks || (keyword(&line, "prompt", &value) && value != 0) ||
                keyword(&line, "ui", &value) || keyword(&line, "menu", &value);
         timeout = timeout || keyword(&line, "timeout", &value);
@@ -293,7 +294,7 @@ char *vml_edit_extlinux_menu(const char *text)
         return NULL;
     if (asks && !timeout && labels)
         fprintf(t.f, "timeout %d\n", USUAL * 10);
-    for (const char *at = text; vml_line_next(&at, &line);)
+    for (const char *at = text; vml_text_line_next(&at, &line);)
         if (keyword(&line, "timeout", &value) && (value > LONGEST * 10 || (value <= 0 && asks)))
             fprintf(t.f, "timeout %d\n", USUAL * 10);
         else
@@ -310,15 +311,16 @@ char *vml_edit_grub_serial(const char *text)
                                       "terminal_output console serial\n";
     const char *at = text;
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
     bool done = any_begins(text, "serial");
 
     if (!vml_text_begin(&t))
         return NULL;
-    while (vml_line_next(&at, &line)) {
+    while (vml_text_line_next(&at, &line)) {
         /* Behind what the header says of terminals, in front of what shows the menu. */
-        if (!done && (vml_line_begins(&line, "### END /etc/grub.d/00_header ###") ||
-                      vml_line_begins(&line, "menuentry") || vml_line_begins(&line, "submenu"))) {
+        if (!done &&
+            (vml_text_line_begins(&line, "### END /etc/grub.d/00_header ###") ||
+             vml_text_line_begins(&line, "menuentry") || vml_text_line_begins(&line, "submenu"))) {
             fputs(ours, t.f);
             done = true;
         }
@@ -359,11 +361,11 @@ char *vml_edit_legacy_serial(const char *text)
 
 char *vml_edit_extlinux_serial(const char *text)
 {
-    struct vml_line line;
+    struct vml_text_line line;
     bool labels = false;
     long value;
 
-    for (const char *at = text; vml_line_next(&at, &line);) {
+    for (const char *at = text; vml_text_line_next(&at, &line);) {
         if (keyword(&line, "serial", &value))
             return strdup(text);
         labels = labels || keyword(&line, "label", &value) || keyword(&line, "include", &value);
@@ -374,10 +376,10 @@ char *vml_edit_extlinux_serial(const char *text)
 char *vml_edit_inittab(const char *text)
 {
     const char *at = text;
-    struct vml_line line;
+    struct vml_text_line line;
     struct vml_text t;
 
-    while (vml_line_next(&at, &line))
+    while (vml_text_line_next(&at, &line))
         if (line.text[0] != '#' && memmem(line.text, line.len, "ttyS0", 5) != NULL)
             return strdup(text);
     if (!vml_text_begin(&t))
@@ -389,11 +391,11 @@ char *vml_edit_inittab(const char *text)
 char *vml_edit_list(const char *text, const char *word)
 {
     const char *at = text;
-    struct vml_line line;
+    struct vml_text_line line;
     char *out;
 
-    while (vml_line_next(&at, &line))
-        if (vml_line_begins(&line, word))
+    while (vml_text_line_next(&at, &line))
+        if (vml_text_line_begins(&line, word))
             return strdup(text);
     return asprintf(&out, "%s%s%s\n", text, vml_text_gap(text), word) < 0 ? NULL : out;
 }

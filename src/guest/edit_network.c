@@ -9,9 +9,9 @@ struct ini {
     bool begins;                         /* this line begins a section */
 };
 
-static bool ini_next(const char **at, struct vml_line *line, struct ini *ini)
+static bool ini_next(const char **at, struct vml_text_line *line, struct ini *ini)
 {
-    if (!vml_line_next(at, line))
+    if (!vml_text_line_next(at, line))
         return false;
     struct vml_word all = vml_word_trimmed(line->text, line->text + line->len);
     const char *equals = memchr(all.text, '=', all.len), *end = all.text + all.len;
@@ -37,7 +37,7 @@ static bool ini_is(const struct ini *ini, const char *section, const char *key)
 static bool ini_get(const char *text, const char *section, const char *key, struct vml_word *value)
 {
     struct ini ini = { .section = { text, 0 } };
-    struct vml_line line;
+    struct vml_text_line line;
     bool found = false;
 
     while (ini_next(&text, &line, &ini))
@@ -58,7 +58,7 @@ static bool ini_has(const char *text, const char *section, const char *key)
 /* --- systemd-networkd ----------------------------------------------------------------------- */
 
 /* "Name=ens33" and "Name=en*": the first becomes eth0, the second gets company. */
-static void write_names(FILE *f, const struct vml_line *line, const struct vml_word *value,
+static void write_names(FILE *f, const struct vml_text_line *line, const struct vml_word *value,
                         struct vml_nics *nics)
 {
     const char *end = value->text + value->len, *p = value->text;
@@ -69,7 +69,7 @@ static void write_names(FILE *f, const struct vml_line *line, const struct vml_w
     vml_nics_write(f, nics, value->text, end);
     while (vml_word_next(&p, end, &w))
         globs = globs || (vml_word_begins(&w, "en") && memchr(w.text, '*', w.len) != NULL);
-    if (globs && !vml_nic_matches_eth0(value->text, end))
+    if (globs && !vml_nics_match_eth0(value->text, end))
         fputs(" eth*", f);
     vml_text_put(f, end, line->text + line->full);
 }
@@ -106,7 +106,7 @@ char *vml_edit_networkd(const char *text, struct vml_nics *nics, bool *by_hand)
     bool fixed = is_static_networkd(text), named = ini_has(text, "Match", "Name");
     struct ini ini = { .section = { text, 0 } };
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (!is_card_networkd(text)) {
         *by_hand = *by_hand || !ini_has(text, "Match", "Type");
@@ -159,7 +159,7 @@ char *vml_edit_nm(const char *text)
     struct ini ini = { .section = { text, 0 } };
     struct vml_word type = { "", 0 }, four = { "", 0 }, six = { "", 0 };
     struct vml_text t;
-    struct vml_line line;
+    struct vml_text_line line;
 
     (void)ini_get(text, "connection", "type", &type);
     (void)ini_get(text, "ipv4", "method", &four);

@@ -105,7 +105,7 @@ int vml_step_lvm(struct vml_plan *p, struct vml_error *err)
     static const char path[] = "/etc/lvm/devices/system.devices";
     VML_AUTO(vml_freep) char *text = NULL;
     VML_AUTO(vml_freep) char *config = NULL;
-    struct vml_line line;
+    struct vml_text_line line;
 
     if (vml_plan_read(p, path, &text, err) < 0 ||
         vml_plan_read(p, "/etc/lvm/lvm.conf", &config, err) < 0)
@@ -113,8 +113,9 @@ int vml_step_lvm(struct vml_plan *p, struct vml_error *err)
     if (text != NULL &&
         vml_plan_aside(p, path, "it lists disks by what they were, and no other is used", err) < 0)
         return -1;
-    for (const char *at = config; at != NULL && vml_line_next(&at, &line);)
-        if ((vml_line_begins(&line, "filter") || vml_line_begins(&line, "global_filter")) &&
+    for (const char *at = config; at != NULL && vml_text_line_next(&at, &line);)
+        if ((vml_text_line_begins(&line, "filter") ||
+             vml_text_line_begins(&line, "global_filter")) &&
             memmem(line.text, line.len, "/dev/", 5) != NULL)
             vml_plan_note(p, "prep/lvm-filter",
                           "/etc/lvm/lvm.conf has a filter of device names, which are others in "
