@@ -118,6 +118,8 @@ bool vml_utf8_count(const char *text, size_t *count);
 int vml_random(void *buf, size_t n, struct vml_error *err);
 /* prefix and 17 lowercase hex digits, as EC2 makes IDs: "ami-0123456789abcdef0". */
 int vml_new_id(char out[32], const char *prefix, struct vml_error *err);
+/* The prefix and 17 such digits, or 8 as they were before 2016. */
+bool vml_is_id(const char *text, const char *prefix);
 /* A random UUID (version 4), as bytes in the order of its text, and as text. */
 int vml_uuid_new(uint8_t raw[16], char text[37], struct vml_error *err);
 void vml_uuid_print(char text[37], const uint8_t raw[16]);

@@ -84,15 +84,6 @@ int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_im
 
 /* --- one ------------------------------------------------------------------------------------ */
 
-bool vml_is_id(const char *text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    if (strncmp(text, prefix, len) != 0)
-        return false;
-    size_t digits = strspn(text + len, "0123456789abcdef");
-    return text[len + digits] == '\0' && (digits == 17 || digits == 8);
-}
-
 /* Why there is no such image. */
 static int missing(struct vml_db *db, const struct vml_where *where, const char *id_or_name,
                    struct vml_error *err)

@@ -13,8 +13,6 @@
     " (SELECT 1 FROM grants g WHERE g.resource = i.id" \
     " AND g.kind = '" grant "' AND g.grantee IN (?1, '" VML_EVERYONE "')))"
 
-/* The prefix ("ami-") and 17 hex digits, or 8 as they were before 2016. */
-bool vml_is_id(const char *text, const char *prefix);
 /* InvalidSnapshot.NotFound, InvalidSnapshotID.Malformed; -1. */
 int vml_snapshot_missing(const char *id, struct vml_error *err);
 

@@ -108,6 +108,16 @@ int vml_new_id(char out[32], const char *prefix, struct vml_error *err)
     return 0;
 }
 
+bool vml_is_id(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    if (strncmp(text, prefix, len) != 0)
+        return false;
+    size_t digits = strspn(text + len, "0123456789abcdef");
+    return text[len + digits] == '\0' && (digits == 17 || digits == 8);
+}
+
 void vml_uuid_print(char text[37], const uint8_t raw[16])
 {
     for (unsigned i = 0; i < 16; i++)
