@@ -41,6 +41,9 @@ struct vml_filters {
  * (no filter of that name, a wrong escape sequence), FilterLimitExceeded; VML_EUNSUPPORTED
  * image/filter: one of EC2's that nothing in a record can answer. */
 int vml_filters_add(struct vml_filters *f, const char *text, struct vml_error *err);
+/* Adds one, its values as EC2 takes them; errors likewise. */
+int vml_filters_add_values(struct vml_filters *f, const char *name, const char *const *values,
+                           size_t n, struct vml_error *err);
 void vml_filters_clear(struct vml_filters *f);
 
 bool vml_filters_image(const struct vml_filters *f, const struct vml_image *a);

@@ -345,6 +345,24 @@ int vml_filters_add(struct vml_filters *f, const char *text, struct vml_error *e
     return 0;
 }
 
+int vml_filters_add_values(struct vml_filters *f, const char *name, const char *const *values,
+                           size_t n, struct vml_error *err)
+{
+    char *copy = strdup(name);
+    if (!copy)
+        return vml_fail_nomem(err);
+    if (add_filter(f, copy, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        char *value = strdup(values[i]);
+        if (!value)
+            return vml_fail_nomem(err);
+        if (add_value(f, value, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 void vml_filters_clear(struct vml_filters *f)
 {
     for (size_t i = 0; i < f->n; i++) {
