@@ -12,12 +12,12 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 packages="cmake ninja-build gcc pkg-config libarchive-dev zlib1g-dev libzstd-dev libdeflate-dev
     libisal-dev libxxhash-dev libssl-dev libsqlite3-dev libxml2-dev libjansson-dev libblkid-dev
-    nbdkit-plugin-dev libcurl4-openssl-dev libguestfs-dev"
+    nbdkit-plugin-dev libcurl4-openssl-dev libguestfs-dev libmicrohttpd-dev"
 vm="mmdebstrap debian-archive-keyring fakeroot uidmap grub-pc-bin grub-common fdisk e2fsprogs"
 # libguestfs builds its appliance from an installed kernel.
 tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmdk-utils
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
-    mtools dosfstools bindfs jq g++ python3 python3-botocore sqlite3 time
+    mtools dosfstools bindfs jq g++ python3 python3-botocore python3-boto3 awscli sqlite3 time
     lvm2 syslinux btrfs-progs jfsutils ntfs-3g squashfs-tools genisoimage cryptsetup-bin
     systemd-boot-efi grub-efi-amd64-bin
     clang-format clang-tidy shellcheck"

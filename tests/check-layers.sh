@@ -25,7 +25,8 @@ declare -A below=(
     [src/target]="base io image package facts guest inspect target"
     [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
     [src/aws]="base io codec image copy store aws"
-    [src/cli]="base io codec image copy package facts store key guest appliance inspect prep target ami rules registry share filter cost prune aws"
+    [src/serve]="base io codec image copy store key ami rules registry share filter aws serve"
+    [src/cli]="base io codec image copy package facts store key guest appliance inspect prep target ami rules registry share filter cost prune aws serve"
     [src/nbd]="base io image copy package store key guest ami registry share"
 )
 
@@ -116,6 +117,8 @@ plant src/target/x.c '#include "vmlift/store.h"'
 plant src/ami/x.c '#include "store/heap.h"'
 plant src/aws/x.c '#include "vmlift/ami.h"'
 plant src/aws/x.c '#include "store/heap.h"'
+plant src/serve/x.c '#include "ami/registry.h"'
+plant src/ami/x.c '#include "vmlift/serve.h"'
 plant src/cli/x.c '#include "catalog/db.h"'
 plant src/new/x.c '#include "vmlift/base.h"'
 plant src/store/x.c 'void f(void) { printf("x"); }'

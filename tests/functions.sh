@@ -99,3 +99,38 @@ make_esp() {
     MTOOLS_SKIP_CHECK=1 mmd -i "$disk@@${start}M" ::EFI ::EFI/BOOT
     MTOOLS_SKIP_CHECK=1 mcopy -i "$disk@@${start}M" "$tmp/loader.efi" "::EFI/BOOT/BOOT${arch^^}.EFI"
 }
+
+# serve OPTION...: starts "vmlift serve" of the store $tmp/store on a port that is free; $endpoint is
+# its URL, $server its process, $tmp/server.log what it says.  It ends with the test, however that
+# ends.
+serve() {
+    rm -f "$tmp/server.url"
+    mkfifo "$tmp/server.url"
+    "$VMLIFT" serve --store "$tmp/store" --listen 127.0.0.1:0 --exit-with-parent -v "$@" \
+        >"$tmp/server.url" 2>>"$tmp/server.log" &
+    server=$!
+    read -r endpoint <"$tmp/server.url" || fail "the server does not start: $(cat "$tmp/server.log")"
+    export endpoint server
+}
+
+# stop_server: ends it as a user would; its status must be 0.
+stop_server() {
+    local status=0
+    kill -TERM "$server"
+    wait "$server" || status=$?
+    [ "$status" -eq 0 ] || fail "the server ended with status $status: $(cat "$tmp/server.log")"
+}
+
+# with_boto SCRIPT ARGUMENT...: runs it with Debian's SDK for Python, and with another one where there is
+# one; the folder of tests/endpoint.py is its first argument.  Without any the test is skipped.
+with_boto() {
+    local python ran=0
+    for python in /usr/bin/python3 "$(command -v python3)"; do
+        if [ -x "$python" ] && "$python" -c 'import boto3' 2>/dev/null && [ "$python" != "$ran" ]; then
+            run "$python" -B "$1" "$tests" "${@:2}" || fail "$1 with $python"
+            [ "$ran" = 0 ] || return 0
+            ran=$python
+        fi
+    done
+    [ "$ran" != 0 ] || exit 77
+}

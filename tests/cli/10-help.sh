@@ -29,7 +29,7 @@ head -1 help.txt | grep -qF "usage: vmlift" || fail "--help"
 "$VMLIFT" --version | grep -qE '^vmlift [0-9]+\.[0-9]+\.[0-9]+$' || fail "--version"
 
 top=$(verbs_of)
-for verb in convert info map hash check inspect compare import export image snapshot key store; do
+for verb in convert info map hash check inspect compare import export image snapshot key store serve; do
     grep -qx "$verb" <<<"$top" || fail "no verb $verb in --help"
 done
 n=0
@@ -70,7 +70,7 @@ done
 sed -n '/^\.\\" slugs begin/,/^\.\\" slugs end/p' "$manual" | sed 's/\\-/-/g' |
     grep -oE '^[a-z]+/[a-z0-9-]+' | sort -u >manual.txt
 find "$root/src" "$root/formats" -name '*.[ch]' -exec sed '/^ *#include/d' {} + |
-    grep -oE '["[][a-z]+/[a-z0-9-]+[]"]' | tr -d '"[]' | sort -u >sources.txt
+    grep -oE '["[][a-z]+/[a-z0-9-]+[]"]' | tr -d '"[]' | grep -v '^application/' | sort -u >sources.txt
 [ "$(wc -l <sources.txt)" -gt 100 ] || fail "only $(wc -l <sources.txt) slugs found in the sources"
 diff sources.txt manual.txt >slugs.txt || fail "slugs of the sources (<) and the manual (>) differ:
 $(cat slugs.txt)"
