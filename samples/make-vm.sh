@@ -5,13 +5,15 @@
 #
 #   samples/make-vm.sh [OUT.raw]
 #
-# The disk is made once for each version of this script and kept in VMLIFT_VM_CACHE (build/vm); OUT
-# gets a sparse copy.  Without OUT the kept file's path is printed.
+# The disk is made once for each version of this script and of debian.sh, and kept in VMLIFT_VM_CACHE
+# (build/vm); OUT gets a sparse copy.  Without OUT the kept file's path is printed.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 PATH=$PATH:/usr/sbin:/sbin
 here=$(dirname "$(realpath "$0")")
+# shellcheck source=samples/debian.sh
+. "$here/debian.sh"
 cache=${VMLIFT_VM_CACHE:-$here/../build/vm}
 suite=bookworm
 uuid=5d6c1f0a-7a40-4b0e-9c57-0f2b8d1e5a01 # of the root file system
@@ -20,20 +22,6 @@ packages+=,iproute2,less,nano,perl,python3-minimal,curl,ca-certificates
 
 say() {
     echo "make-vm: $*" >&2
-}
-
-# The Debian entries among apt's sources, whatever files and syntax they stand in.
-debian_sources() {
-    # shellcheck disable=SC2016 # the $ are apt's
-    apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI) $(RELEASE)' \
-        "Created-By: Packages" |
-        awk -v suite=$suite '$1 == "Debian" && $2 ~ "^" suite && $3 == "main" && !seen[$4, $5]++ {
-            print "deb", $4, $5, "main" }'
-}
-
-# How apt fetches here (proxies, date checks) holds for the new machine's packages too.
-apt_options() {
-    apt-config dump | sed -n -E 's/^(Acquire::(https?|Check-[A-Za-z-]+)(::[^ ]*)?) "(.+)";$/--aptopt=\1 "\4"/p'
 }
 
 # What makes a file tree into the machine: runs as mmdebstrap's hooks, $1 is the tree.
@@ -108,21 +96,14 @@ mkdir -p "$cache"
 cache=$(realpath "$cache")
 exec 9>"$cache/lock"
 flock 9 # two at once would make it twice
-recipe=$(sha256sum "$0" | cut -c1-64)
+recipe=$(cat "$0" "$here/debian.sh" | sha256sum | cut -c1-64)
 if [ ! -f "$cache/vm.raw" ] || [ "$(cat "$cache/vm.recipe" 2>/dev/null)" != "$recipe" ]; then
     tmp=$(mktemp -d "$cache/making.XXXXXX")
     trap 'rm -rf "$tmp"' EXIT
-    debian_sources >"$tmp/sources.list"
-    if [ ! -s "$tmp/sources.list" ]; then
-        say "apt has no Debian $suite among its sources (has 'apt-get update' been run?)"
-        exit 1
-    fi
-    mapfile -t options < <(apt_options)
-    say "installing Debian packages ($(wc -l <"$tmp/sources.list") sources)"
-    mmdebstrap --quiet --variant=minbase --include=$packages "${options[@]}" \
+    say "installing Debian packages"
+    install_debian $suite "$tmp/tree.tar" --include=$packages \
         --setup-hook="$(realpath "$0") --hook-early \"\$1\"" \
-        --customize-hook="$(realpath "$0") --hook-late \"\$1\"" \
-        $suite "$tmp/tree.tar" - <"$tmp/sources.list"
+        --customize-hook="$(realpath "$0") --hook-late \"\$1\""
     say "writing the disk"
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(fakeroot)
