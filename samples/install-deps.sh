@@ -19,7 +19,7 @@ tests="qemu-utils qemu-system-x86 libguestfs-tools linux-image-amd64 7zip libvmd
     libvhdi-utils virt-v2v libarchive-tools libxml2-utils nbdkit libnbd-bin strace xfsprogs gdisk
     mtools dosfstools bindfs jq g++ python3 python3-botocore python3-boto3 awscli sqlite3 time
     lvm2 syslinux btrfs-progs jfsutils ntfs-3g squashfs-tools genisoimage cryptsetup-bin
-    systemd-boot-efi grub-efi-amd64-bin
+    systemd-boot-efi grub-efi-amd64-bin ovmf extlinux libwin-hivex-perl
     clang-format clang-tidy shellcheck"
 bench="qemu-utils borgbackup restic casync openssl python3 time valgrind strace"
 case ${1-} in
