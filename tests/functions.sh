@@ -100,6 +100,29 @@ make_esp() {
     MTOOLS_SKIP_CHECK=1 mcopy -i "$disk@@${start}M" "$tmp/loader.efi" "::EFI/BOOT/BOOT${arch^^}.EFI"
 }
 
+# trace COMMAND...: by strace with its options, into ./trace.  It and the leak sanitizer both want to be the
+# one that traces.
+trace() {
+    ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -f -o trace "$@"
+}
+
+# reads FILE: how many bytes of it are read for the answer
+reads() {
+    trace -y -e trace=read,pread64,readv,preadv,preadv2,mmap "$VMLIFT" inspect --boot "$1" >/dev/null
+    ! grep -qE "mmap\(.*$(basename "$1")>" trace || fail "$1 is mapped"
+    grep -E "^[0-9]+ +p?read[^(]*\([0-9]+<[^>]*/$(basename "$1")>" trace |
+        awk '{ sum += $NF } END { print sum + 0 }'
+}
+
+# reads_few FILE LEAST: for the answer more than LEAST bytes are read, and not more than 4 MiB
+reads_few() {
+    local n
+    n=$(reads "$1")
+    echo "$1: $n bytes are read" >&2
+    [ "$n" -gt "$2" ] || fail "$1: that cannot be all"
+    [ "$n" -le $((4 << 20)) ] || fail "$1: that is too much"
+}
+
 # serve OPTION...: starts "vmlift serve" of the store $tmp/store on a port that is free; $endpoint is
 # its URL, $server its process, $tmp/server.log what it says.  It ends with the test, however that
 # ends.
