@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
     { "check", cmd_check, "look for damage, and ask what a target would say" },
     { "inspect", cmd_inspect, "say what is inside a disk, and how it boots" },
     { "compare", cmd_compare, "tell whether two images hold the same disks" },
+    { "prep", cmd_prep, "make a machine ready for EC2, on a copy: fstab, network, drivers" },
     { "import", cmd_import, "register an image in the local registry as an AMI" },
     { "export", cmd_export, "write an AMI or a snapshot to a file" },
     { "image", cmd_image, "list, show, deregister: the AMIs" },

@@ -15,17 +15,45 @@
     X(add_drive_opts)            \
     X(close)                     \
     X(config)                    \
+    X(cp_a)                      \
     X(create_flags)              \
     X(disk_create)               \
+    X(filesize)                  \
+    X(free_statns)               \
+    X(inspect_get_distro)        \
+    X(inspect_get_mountpoints)   \
+    X(inspect_get_product_name)  \
+    X(inspect_get_type)          \
+    X(inspect_os)                \
+    X(is_dir_opts)               \
+    X(is_file_opts)              \
+    X(last_errno)                \
     X(last_error)                \
     X(launch)                    \
+    X(list_devices)              \
+    X(list_filesystems)          \
+    X(ln_sf)                     \
+    X(ls)                        \
+    X(lstatns)                   \
+    X(mkdir_p)                   \
+    X(mount)                     \
+    X(mountable_device)          \
+    X(mv)                        \
     X(parse_environment_list)    \
+    X(read_file)                 \
+    X(readlink)                  \
+    X(realpath)                  \
+    X(rm)                        \
     X(set_backend)               \
     X(set_error_handler)         \
     X(set_event_callback)        \
     X(set_tmpdir)                \
+    X(sh)                        \
     X(shutdown)                  \
-    X(umount_all)
+    X(umount_all)                \
+    X(vfs_label)                 \
+    X(vfs_uuid)                  \
+    X(write)
 
 #define VML_GUESTFS_POINTER(name) __typeof__(guestfs_##name) *(name);
 extern struct vml_guestfs {

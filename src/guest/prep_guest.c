@@ -1,0 +1,179 @@
+#include "guest/prep_guest.h"
+
+#ifdef VMLIFT_GUESTFS
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/libguestfs.h"
+
+/* --- the system ----------------------------------------------------------------------------- */
+
+static int find_system(struct vml_session *s, char ***roots, struct vml_error *err)
+{
+    guestfs_h *h = vml_session_guestfs(s);
+    size_t n = 0;
+
+    if ((*roots = vml_guestfs.inspect_os(h)) == NULL)
+        return vml_session_fail(s, err, "the system");
+    while ((*roots)[n] != NULL)
+        n++;
+    if (n == 0)
+        return vml_fail(err, VML_EUNSUPPORTED, "prep/no-system",
+                        "no operating system was found in the disks");
+    if (n > 1)
+        return vml_fail(err, VML_EUNSUPPORTED, "prep/several-systems",
+                        "%zu operating systems are in the disks, on %s and %s: EC2 starts one", n,
+                        (*roots)[0], (*roots)[1]);
+    return 0;
+}
+
+static void name_system(struct vml_prep_guest *g, guestfs_h *h, const char *root)
+{
+    VML_AUTO(vml_freep) char *type = vml_guestfs.inspect_get_type(h, root);
+    VML_AUTO(vml_freep) char *distro = vml_guestfs.inspect_get_distro(h, root);
+    VML_AUTO(vml_freep) char *product = vml_guestfs.inspect_get_product_name(h, root);
+    bool bare; /* of Debian it is "12.15" */
+
+    snprintf(g->type, sizeof g->type, "%s", type != NULL ? type : "unknown");
+    bare = product == NULL || (product[0] >= '0' && product[0] <= '9');
+    snprintf(g->product, sizeof g->product, "%s%s%s", bare && distro != NULL ? distro : "",
+             bare && distro != NULL && product != NULL ? " " : "", product != NULL ? product : "");
+}
+
+/* --- its file systems ----------------------------------------------------------------------- */
+
+struct mount {
+    const char *at, *device;
+};
+
+static int by_depth(const void *a, const void *b)
+{
+    const struct mount *x = a, *y = b;
+
+    return (int)strlen(x->at) - (int)strlen(y->at);
+}
+
+/* "/" first, then what is in it. */
+static int mount_all(struct vml_prep_guest *g, char *const *pairs, struct vml_notes *notes,
+                     struct vml_error *err)
+{
+    guestfs_h *h = vml_session_guestfs(g->session);
+    size_t n = 0;
+
+    while (pairs[2 * n] != NULL)
+        n++;
+    VML_AUTO(vml_freep) struct mount *mounts = calloc(n + 1, sizeof *mounts);
+    if (mounts == NULL)
+        return vml_fail_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        mounts[i] = (struct mount){ pairs[2 * i], pairs[2 * i + 1] };
+    qsort(mounts, n, sizeof *mounts, by_depth);
+    for (size_t i = 0; i < n; i++) {
+        if (vml_guestfs.mount(h, mounts[i].device, mounts[i].at) == 0)
+            continue;
+        if (strcmp(mounts[i].at, "/") == 0 || vml_interrupted())
+            return vml_session_fail(g->session, err, "%s", mounts[i].device);
+        vml_note(notes, "prep/not-mounted", "%s: was not looked into: %s", mounts[i].at,
+                 vml_guestfs.last_error(h));
+    }
+    return 0;
+}
+
+static void find_esp(struct vml_prep_guest *g)
+{
+    static const char *const places[] = { "/boot/efi", "/efi", "/boot" };
+    guestfs_h *h = vml_session_guestfs(g->session);
+
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && g->guest.esp[0] == '\0'; i++) {
+        char path[80];
+
+        snprintf(path, sizeof path, "%s/EFI", places[i]);
+        if (vml_guestfs.is_dir_opts(h, path, -1) == 1)
+            snprintf(g->guest.esp, sizeof g->guest.esp, "%s", places[i]);
+    }
+}
+
+static void set_text(char *to, size_t cap, char *from)
+{
+    snprintf(to, cap, "%s", from != NULL ? from : "");
+    free(from);
+}
+
+/* What each is called: also swaps, and those that nothing mounts. */
+static int name_volumes(struct vml_prep_guest *g, struct vml_error *err)
+{
+    guestfs_h *h = vml_session_guestfs(g->session);
+    VML_AUTO(vml_names_freep) char **pairs = vml_guestfs.list_filesystems(h);
+    size_t n = 0;
+
+    if (pairs == NULL)
+        return vml_session_fail(g->session, err, "the file systems");
+    while (pairs[2 * n] != NULL)
+        n++;
+    if ((g->guest.volumes = calloc(n + 1, sizeof *g->guest.volumes)) == NULL)
+        return vml_fail_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        struct vml_guest_volume *v = &g->guest.volumes[g->guest.n_volumes];
+        VML_AUTO(vml_freep) char *device = vml_guestfs.mountable_device(h, pairs[2 * i]);
+
+        if (device == NULL || strcmp(pairs[2 * i + 1], "unknown") == 0)
+            continue;
+        snprintf(v->device, sizeof v->device, "%s", device);
+        set_text(v->uuid, sizeof v->uuid, vml_guestfs.vfs_uuid(h, device));
+        set_text(v->label, sizeof v->label, vml_guestfs.vfs_label(h, device));
+        g->guest.n_volumes++;
+    }
+    return vml_interrupted() ? vml_fail_interrupted(err) : 0;
+}
+
+static int count_disks(struct vml_prep_guest *g, struct vml_error *err)
+{
+    VML_AUTO(vml_names_freep)
+    char **disks = vml_guestfs.list_devices(vml_session_guestfs(g->session));
+
+    if (disks == NULL)
+        return vml_session_fail(g->session, err, "the disks");
+    while (disks[g->guest.n_disks] != NULL)
+        g->guest.n_disks++;
+    return 0;
+}
+
+static int open_linux(struct vml_prep_guest *g, const char *root, struct vml_notes *notes,
+                      struct vml_error *err)
+{
+    guestfs_h *h = vml_session_guestfs(g->session);
+    VML_AUTO(vml_names_freep) char **mounts = vml_guestfs.inspect_get_mountpoints(h, root);
+    VML_AUTO(vml_freep) char *device = vml_guestfs.mountable_device(h, root);
+
+    if (mounts == NULL || device == NULL)
+        return vml_session_fail(g->session, err, "%s", root);
+    set_text(g->guest.root_uuid, sizeof g->guest.root_uuid, vml_guestfs.vfs_uuid(h, device));
+    if (count_disks(g, err) < 0 || name_volumes(g, err) < 0 || mount_all(g, mounts, notes, err) < 0)
+        return -1;
+    find_esp(g);
+    return 0;
+}
+
+int vml_prep_guest_open(struct vml_prep_guest *out, struct vml_session *s, struct vml_notes *notes,
+                        struct vml_error *err)
+{
+    VML_AUTO(vml_names_freep) char **roots = NULL;
+
+    *out = (struct vml_prep_guest){ .guest = { .ops = &vml_prep_guest_ops }, .session = s };
+    out->guest.arg = out;
+    if (find_system(s, &roots, err) < 0)
+        return -1;
+    name_system(out, vml_session_guestfs(s), roots[0]);
+    return strcmp(out->type, "linux") == 0 ? open_linux(out, roots[0], notes, err) : 0;
+}
+
+void vml_prep_guest_clear(struct vml_prep_guest *g)
+{
+    free(g->guest.volumes);
+    free(g->guest.kernels);
+    *g = (struct vml_prep_guest){ .session = NULL };
+}
+
+#endif
