@@ -105,6 +105,11 @@ int vml_output_create(struct vml_output **out, const char *path, unsigned flags,
  * false; commit and free leave `of` as it is. */
 int vml_output_append(struct vml_output **out, struct vml_output *of, const char *name,
                       vml_tap *tap, void *arg, struct vml_error *err);
+/* Hands every byte on, in order, to push, which takes all of them or fails; can_seek is false, and
+ * what commit means is for whoever made it to say.  arg is the caller's and must outlive it. */
+typedef int vml_push(void *arg, const void *buf, size_t len, struct vml_error *err);
+int vml_output_callback(struct vml_output **out, const char *name, vml_push *push, void *arg,
+                        struct vml_error *err);
 /* A file called `name` (without a folder) beside the file `of`, of which it is a part: seekable,
  * nameless until of's commit, which names it before `of` itself.  It stays of's and is freed with
  * it.  Fails before a byte is written: output/exists without VML_OUTPUT_FORCE, output/kind, and

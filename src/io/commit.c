@@ -167,6 +167,7 @@ int vml_output_commit(struct vml_output *o, struct vml_error *err)
     assert(o->whole == NULL);
     switch (o->kind) {
     case OUTPUT_APPEND:
+    case OUTPUT_CALLBACK:
     case OUTPUT_PIPE:
         return 0;
     case OUTPUT_DEVICE:

@@ -257,6 +257,19 @@ int vml_output_append(struct vml_output **out, struct vml_output *of, const char
     return 0;
 }
 
+int vml_output_callback(struct vml_output **out, const char *name, vml_push *push, void *arg,
+                        struct vml_error *err)
+{
+    struct vml_output *o = output_new(OUTPUT_CALLBACK, name, err);
+
+    if (o == NULL)
+        return -1;
+    o->push = push;
+    o->arg = arg;
+    *out = o;
+    return 0;
+}
+
 const char *vml_output_name(const struct vml_output *o)
 {
     return o->name;
@@ -324,6 +337,9 @@ int vml_output_write(struct vml_output *o, const void *buf, size_t len, struct v
             return -1;
         if (o->tap != NULL)
             o->tap(o->arg, buf, len);
+    } else if (o->kind == OUTPUT_CALLBACK) {
+        if (o->push(o->arg, buf, len, err) < 0)
+            return -1;
     } else if (put_all(o, buf, len, o->end, err) < 0) {
         return -1;
     }

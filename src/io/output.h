@@ -8,7 +8,7 @@
 
 #include "vmlift/io.h"
 
-enum output_kind { OUTPUT_FILE, OUTPUT_DEVICE, OUTPUT_PIPE, OUTPUT_APPEND };
+enum output_kind { OUTPUT_FILE, OUTPUT_DEVICE, OUTPUT_PIPE, OUTPUT_APPEND, OUTPUT_CALLBACK };
 
 struct vml_output {
     enum output_kind kind;
@@ -26,7 +26,8 @@ struct vml_output {
     uint64_t size;            /* device */
     struct vml_output *of;    /* append */
     vml_tap *tap;
-    void *arg;
+    vml_push *push; /* callback */
+    void *arg;      /* of either */
 };
 
 static inline int output_folder(const struct vml_output *o)

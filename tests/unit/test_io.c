@@ -131,6 +131,38 @@ static void pipes(void)
     CHECK(unlink("p") == 0);
 }
 
+struct pushed {
+    char text[16];
+    size_t len;
+};
+
+static int push(void *arg, const void *buf, size_t len, struct vml_error *e)
+{
+    struct pushed *p = arg;
+
+    if (len > sizeof p->text - p->len)
+        return vml_fail(e, VML_EIO, "io/full", "no room");
+    memcpy(p->text + p->len, buf, len);
+    p->len += len;
+    return 0;
+}
+
+static void callback_output(void)
+{
+    struct pushed to = { .len = 0 };
+    struct vml_output *o = NULL;
+
+    CHECK_OK(vml_output_callback(&o, "push", push, &to, &err), &err);
+    CHECK(!vml_output_can_seek(o));
+    CHECK_OK(vml_output_write(o, "0123456789", 10, &err), &err);
+    CHECK_FAILS(vml_output_write(o, "abcdefg", 7, &err), &err, "io/full");
+    CHECK_INT(vml_output_tell(o), 10);
+    CHECK_OK(vml_output_write(o, "abcdef", 6, &err), &err);
+    CHECK_OK(vml_output_commit(o, &err), &err);
+    CHECK(to.len == 16 && memcmp(to.text, "0123456789abcdef", 16) == 0);
+    vml_output_free(o);
+}
+
 static void outputs(void)
 {
     struct vml_output *o = NULL, *member = NULL;
@@ -375,6 +407,7 @@ int main(void)
     holes();
     pipes();
     siblings();
+    callback_output();
     outputs();
     output_siblings();
     siblings_late();
