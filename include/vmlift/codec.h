@@ -39,7 +39,8 @@ int vml_zstd_expand(const void *in, size_t in_len, void *out, size_t len, struct
 int vml_zstd_expand_front(const void *in, size_t in_len, size_t *used, void *out, size_t len,
                           struct vml_error *err);
 
-/* Digests (libcrypto).  algorithm: "sha1", "sha224", "sha256", "sha384", "sha512". */
+/* Digests (libcrypto).  algorithm: "md5" (only what S3 wants), "sha1", "sha224", "sha256",
+ * "sha384", "sha512". */
 #define VML_DIGEST_MAX 64
 struct vml_digest;
 int vml_digest_new(struct vml_digest **out, const char *algorithm, struct vml_error *err);

@@ -14,11 +14,8 @@ int vml_digest_new(struct vml_digest **out, const char *algorithm, struct vml_er
     static const struct {
         const char *name;
         const EVP_MD *(*md)(void);
-    } known[] = { { "sha1", EVP_sha1 },
-                  { "sha224", EVP_sha224 },
-                  { "sha256", EVP_sha256 },
-                  { "sha384", EVP_sha384 },
-                  { "sha512", EVP_sha512 } };
+    } known[] = { { "md5", EVP_md5 },       { "sha1", EVP_sha1 },     { "sha224", EVP_sha224 },
+                  { "sha256", EVP_sha256 }, { "sha384", EVP_sha384 }, { "sha512", EVP_sha512 } };
     const EVP_MD *md = NULL;
     VML_AUTO(vml_digest_freep) struct vml_digest *d = calloc(1, sizeof *d);
 
