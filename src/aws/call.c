@@ -52,6 +52,7 @@ static int prepare(struct doing *d, struct vml_error *err)
     const struct aws_call *c = d->call;
     const char *endpoint = vml_aws_endpoint(d->aws, c->service);
     const char *host = strstr(endpoint, "://") + 3;
+    const char *prefix = c->host_prefix != NULL ? c->host_prefix : "";
     size_t len = strcspn(host, "/");
     bool query = c->query != NULL && c->query[0] != '\0';
     uint8_t raw[32];
@@ -62,12 +63,12 @@ static int prepare(struct doing *d, struct vml_error *err)
     if (len > 4 && strncmp(host + len - 4, ":443", 4) == 0 &&
         strncasecmp(endpoint, "https:", 6) == 0)
         len -= 4;
-    if (len >= sizeof d->host)
+    if (strlen(prefix) + len >= sizeof d->host)
         return vml_fail(err, VML_EUSAGE, "aws/endpoint", "endpoint %s: the host's name is too long",
                         endpoint);
-    snprintf(d->host, sizeof d->host, "%.*s", (int)len, host);
-    if (asprintf(&d->url, "%s%s%s%s", endpoint, c->path, query ? "?" : "", query ? c->query : "") <
-        0) {
+    snprintf(d->host, sizeof d->host, "%s%.*s", prefix, (int)len, host);
+    if (asprintf(&d->url, "%.*s%s%s%s%s%s", (int)(host - endpoint), endpoint, prefix, host, c->path,
+                 query ? "?" : "", query ? c->query : "") < 0) {
         d->url = NULL;
         return vml_fail_nomem(err);
     }
@@ -141,7 +142,7 @@ static int send_signed(struct doing *d, const struct key *key, struct http_answe
                                       .connect_ms = 10000,
                                       .cleanup = c->cleanup,
                                       .stall_ms = d->aws->timeout_ms,
-                                      .total_ms = 2 * d->aws->timeout_ms +
+                                      .total_ms = 2 * d->aws->timeout_ms + 1000L * c->longer +
                                                   (long)(c->body_len >> EACH_BYTE_MS_SHIFT) },
         a, err);
 }

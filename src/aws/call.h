@@ -8,6 +8,7 @@ struct aws_call {
     const char *service; /* "ec2", "ebs", "s3" */
     const char *name;    /* "PutSnapshotBlock", for what is said of it */
     const char *method, *path;
+    const char *host_prefix; /* before the endpoint's host: "bucket."; NULL: nothing */
     const char *query;                /* "" or NULL: none.  Path and query are percent-encoded */
     const struct vml_header *headers; /* beside those that every call has */
     size_t n_headers;
@@ -15,6 +16,7 @@ struct aws_call {
     size_t body_len;
     bool unsigned_body; /* the body has a checksum of its own, which is signed */
     bool cleanup;       /* is made although vmlift was interrupted: nothing is to be left behind */
+    unsigned longer;    /* seconds more than another call may take in all */
     unsigned missing;   /* seconds for which a 404 may mean that what was just made is not known
                            everywhere yet (EBS's own advice is 2 minutes) */
     /* Does an answer with status 200 to 299 make sense?  -1: it was cut short or garbled, and the
