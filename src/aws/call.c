@@ -22,8 +22,8 @@ struct doing {
     char host[280];
     const char *payload; /* what is signed of the body */
     char digest[65];
-    char renewed[132]; /* the access key that was given up, as it had expired */
-    unsigned tries;
+    char renewed[132];    /* the access key that was given up, as it had expired */
+    unsigned tries, sent; /* sent: requests that went out */
     double started;
 };
 
@@ -259,7 +259,9 @@ static int attempt(struct doing *d, struct http_answer *a, struct vml_error *err
         pace_wait(&d->aws->pace, d->call->cleanup, err) < 0)
         return -1;
     d->tries++;
-    if (send_signed(d, &key, a, err) < 0)
+    int rc = send_signed(d, &key, a, err);
+    d->sent += a->sent;
+    if (rc < 0)
         return after_trouble(d, err);
     atomic_store(&d->aws->reached, true);
     if (a->status < 200 || a->status > 299)
@@ -283,6 +285,6 @@ int aws_call(struct vml_aws *aws, const struct aws_call *c, struct http_answer *
         rc = attempt(&d, a, err);
     while (rc == 0);
     if (more != NULL)
-        *more = d.tries > 1;
+        *more = d.sent > 1;
     return rc < 0 ? -1 : 0;
 }

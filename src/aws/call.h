@@ -8,7 +8,7 @@ struct aws_call {
     const char *service; /* "ec2", "ebs", "s3" */
     const char *name;    /* "PutSnapshotBlock", for what is said of it */
     const char *method, *path;
-    const char *host_prefix; /* before the endpoint's host: "bucket."; NULL: nothing */
+    const char *host_prefix;          /* before the endpoint's host: "bucket."; NULL: nothing */
     const char *query;                /* "" or NULL: none.  Path and query are percent-encoded */
     const struct vml_header *headers; /* beside those that every call has */
     size_t n_headers;
@@ -25,8 +25,8 @@ struct aws_call {
     void *arg;
 };
 
-/* *a, to be cleared, gets the answer of status 200 to 299; `again` (may be NULL) whether it took
- * more than one try, so that the first may have done its work and only its answer was lost.
+/* *a, to be cleared, gets the answer of status 200 to 299; `again` (may be NULL) whether it
+ * went out more than once, so that the first may have done its work and only its answer was lost.
  *
  * A refusal fails with AWS's code as slug ("InvalidAMIName.Duplicate") and "Name: its words";
  * VML_ENOTFOUND, VML_EEXISTS or VML_EREFUSED by the code; what only stands in the way (throttling,

@@ -150,6 +150,15 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
     return vml_interrupted() && !r->cleanup;
 }
 
+static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct receiver *to = arg;
+
+    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    to->answer->sent++;
+    return CURL_PREREQFUNC_OK;
+}
+
 void http_answer_clear(struct http_answer *a)
 {
     free(a->headers);
@@ -161,6 +170,7 @@ void http_answer_clear(struct http_answer *a)
 static void answer_restart(struct http_answer *a)
 {
     a->status = 0;
+    a->sent = 0;
     a->headers_len = a->body_len = 0;
     if (a->headers != NULL)
         a->headers[0] = '\0';
@@ -261,6 +271,8 @@ static void set_up(CURL *curl, const struct http *h, const struct http_request *
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, to);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, to);
+    curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(curl, CURLOPT_PREREQDATA, to);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, (void *)r);

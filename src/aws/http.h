@@ -31,6 +31,9 @@ struct http_answer {
     char *headers; /* as they came, each line ended with a newline; owned */
     char *body;    /* owned; a NUL follows it.  NULL where there is none */
     size_t headers_len, body_len, body_cap;
+    unsigned sent; /* how often the request went out: libcurl sends it again by itself where a
+                      connection that was kept has ended, and nobody knows what became of the first
+                      one */
 };
 void http_answer_clear(struct http_answer *a);
 /* The value of a header, into buf; NULL: there is none, or it is longer than that. */
