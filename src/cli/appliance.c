@@ -146,6 +146,36 @@ const struct vml_appliance *appliance_how(struct appliance *a)
     return &a->how;
 }
 
+static void show(void *arg, unsigned percent)
+{
+    (void)arg;
+    fprintf(stderr, "\rlooking inside: %3u%%", percent);
+}
+
+void appliance_wait(struct appliance *a)
+{
+    if (!isatty(STDERR_FILENO) || a->how.log != NULL)
+        return;
+    a->how.progress = show;
+    show(NULL, 0);
+}
+
+void appliance_waited(const struct appliance *a)
+{
+    if (a->how.progress != NULL)
+        fputs("\r\033[K", stderr);
+}
+
+int appliance_inspect(struct appliance *a, struct vml_inspect *g, struct vml_error *err)
+{
+    const struct vml_appliance *how = appliance_how(a);
+
+    appliance_wait(a);
+    int rc = vml_inspect_read(how, g, err);
+    appliance_waited(a);
+    return rc;
+}
+
 void appliance_clear(struct appliance *a)
 {
     for (size_t i = 0; i < a->how.n_disks; i++)

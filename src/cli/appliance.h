@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#include "vmlift/appliance.h"
+#include "vmlift/inspect.h"
 #include "vmlift/package.h"
 
 struct appliance {
@@ -25,6 +25,11 @@ int appliance_add_stored(struct appliance *a, const char *store, const struct vm
                          const char *overlay, struct vml_error *err);
 /* What the library is to be given; *a must outlive its use, and is to be cleared. */
 const struct vml_appliance *appliance_how(struct appliance *a);
+/* The line on a terminal that says what takes so long, while there is a call of the library. */
+void appliance_wait(struct appliance *a);
+void appliance_waited(const struct appliance *a);
+/* vml_inspect_read of the disks, with that line. */
+int appliance_inspect(struct appliance *a, struct vml_inspect *g, struct vml_error *err);
 void appliance_clear(struct appliance *a);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "appliance.h"
 #include "inspect.h"
 #include "local.h"
 #include "source.h"
@@ -17,7 +18,7 @@ struct inspect {
 
 static const struct opt opts[] = {
     { 0, "boot", NULL, OPT_FLAG, offsetof(struct inspect, boot),
-      "how it boots: from at most 4 MiB of the disk's own bytes" },
+      "only how it boots: from at most 4 MiB of the disk's own bytes, in milliseconds" },
     { 0, "disk", "N", OPT_COUNT, offsetof(struct inspect, disk),
       "only disk N of a machine, counted from 1" },
     OPT_FROM(inspect),
@@ -35,11 +36,23 @@ static const struct opt_verb verb = {
     1,
     -1,
     "Tells what is inside the disks of each SRC: an image file of any format, an OVA, or of the "
-    "store an AMI (by ID or name) or a snapshot.\n"
-    "With --boot: the partition table, boot code, EFI loaders, file systems and LVM volumes, and "
-    "from these the boot mode that an AMI of it needs, its architecture and its root. Nothing is "
-    "mounted and nothing is written.",
+    "store an AMI (by ID or name) or a snapshot. Nothing is written, and nothing extracted.\n"
+    "First how each disk boots, from its own bytes: the partition table, boot code, EFI loaders, "
+    "file systems and LVM volumes, and from these the boot mode that an AMI of it needs, its "
+    "architecture and its root.\n"
+    "Then, unless --boot is given, the system: which it is, its kernels and what they can drive, "
+    "fstab, network, cloud-init, SSH server, agents of hosts and clouds, what a copy should not "
+    "have in common with it, disk use; of a Windows what its registry says. libguestfs looks for "
+    "that, in a small machine of its own, which takes some seconds to start. Where it is missing "
+    "that is said, with exit status 4, and the first part is told nonetheless.",
     opts
+};
+
+/* One SRC. */
+struct look {
+    struct inspect *how;
+    json_t *v;             /* its object; NULL: as text */
+    struct appliance into; /* its disks, for libguestfs */
 };
 
 /* --- a disk --------------------------------------------------------------------------------- */
@@ -92,22 +105,22 @@ static int tell_disk(struct vml_reader *r, const struct disk *d, bool json, json
 }
 
 /* The object of a SRC: its one disk's members, or an array of its disks. */
-static int put_disk(json_t *of, json_t *disk, bool lone, struct vml_error *err)
+static int put_disk(const struct look *l, json_t *disk, bool lone, struct vml_error *err)
 {
     int rc;
 
     if (disk == NULL)
         return 0;
-    rc =
-        lone ? json_object_update(of, disk) : json_array_append(json_object_get(of, "disks"), disk);
+    rc = lone ? json_object_update(l->v, disk)
+              : json_array_append(json_object_get(l->v, "disks"), disk);
     json_decref(disk);
     return rc < 0 ? vml_fail_nomem(err) : 0;
 }
 
 /* --- files ---------------------------------------------------------------------------------- */
 
-static int tell_package(const struct inspect *how, struct vml_package *p, bool lone, json_t *v,
-                        struct vml_error *err)
+static int tell_package(struct look *l, const char *path, struct vml_package *p, bool lone,
+                        const struct vml_open *open, struct vml_error *err)
 {
     for (size_t i = 0; i < vml_package_count(p); i++) {
         VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
@@ -116,18 +129,20 @@ static int tell_package(const struct inspect *how, struct vml_package *p, bool l
                           .what = "file" };
         json_t *disk = NULL;
 
-        if (how->disk > 0 && i != how->disk - 1)
+        if (l->how->disk > 0 && i != l->how->disk - 1)
             continue;
-        if (vml_package_reader(p, i, &r, err) < 0 || tell_disk(r, &d, v != NULL, &disk, err) < 0 ||
-            put_disk(v, disk, lone, err) < 0)
+        if (vml_package_reader(p, i, &r, err) < 0 ||
+            tell_disk(r, &d, l->v != NULL, &disk, err) < 0 || put_disk(l, disk, lone, err) < 0 ||
+            appliance_add_file(&l->into, path, open, (unsigned)d.number, NULL, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int tell_file(const struct inspect *how, const char *path, json_t *v, struct vml_error *err)
+static int tell_file(struct look *l, const char *path, struct vml_error *err)
 {
     VML_AUTO(vml_package_freep) struct vml_package *p = NULL;
+    const struct inspect *how = l->how;
     const struct vml_open open = { .format = how->from,
                                    .vm = how->vm,
                                    .no_manifest = how->no_manifest,
@@ -138,48 +153,59 @@ static int tell_file(const struct inspect *how, const char *path, json_t *v, str
         (how->disk > 0 && source_choose(p, path, how->disk, &chosen, err) < 0))
         return -1;
     bool lone = !source_is_machine(p);
-    if (v != NULL && !lone) {
-        json_object_set_new(v, "format", json_string(vml_package_format(p)));
-        json_object_set_new(v, "disks", json_array());
+    if (l->v != NULL && !lone) {
+        json_object_set_new(l->v, "format", json_string(vml_package_format(p)));
+        json_object_set_new(l->v, "disks", json_array());
     }
-    return tell_package(how, p, lone, v, err);
+    return tell_package(l, path, p, lone, &open, err);
 }
 
 /* --- the store ------------------------------------------------------------------------------ */
 
-static int tell_snapshot(struct vml_store *s, const char *id, const struct disk *d, json_t *v,
-                         struct vml_error *err)
+/* What of a store is looked at: a snapshot by itself, or an AMI's. */
+struct stored {
+    struct vml_store *store;
+    const struct vml_where *where;
+    const char *id; /* as libguestfs is told */
+};
+
+static int tell_snapshot(struct look *l, const struct stored *s, const char *snapshot,
+                         const struct disk *d, struct vml_error *err)
 {
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    VML_AUTO(vml_freep) char *dir = NULL;
     json_t *disk = NULL;
 
-    if (vml_snapshot_open(&r, s, id, err) < 0 || tell_disk(r, d, v != NULL, &disk, err) < 0)
+    if (vml_snapshot_open(&r, s->store, snapshot, err) < 0 ||
+        tell_disk(r, d, l->v != NULL, &disk, err) < 0 ||
+        put_disk(l, disk, d->number == 0, err) < 0 || local_dir(&l->how->local, &dir, err) < 0)
         return -1;
-    return put_disk(v, disk, d->number == 0, err);
+    return appliance_add_stored(&l->into, dir, s->where, s->id, (unsigned)d->number,
+                                local_passphrase_file(&l->how->local), NULL, err);
 }
 
-static int tell_lone_snapshot(struct vml_store *s, const struct vml_where *where, const char *id,
-                              json_t *v, struct vml_error *err)
+static int tell_lone_snapshot(struct look *l, const struct stored *s, struct vml_error *err)
 {
     VML_AUTO(vml_snapshot_clear) struct vml_snapshot snap = { 0 };
 
-    if (vml_snapshot_get(s, id, &snap, err) < 0)
+    if (vml_snapshot_get(s->store, s->id, &snap, err) < 0)
         return -1;
-    if (strcmp(snap.owner, where->owner) != 0 || strcmp(snap.region, where->region) != 0)
+    if (strcmp(snap.owner, s->where->owner) != 0 || strcmp(snap.region, s->where->region) != 0)
         return vml_fail(err, VML_ENOTFOUND, "snapshot/not-found",
-                        "%s: no such snapshot of account %s in %s", id, where->owner,
-                        where->region);
-    return tell_snapshot(s, id, &(struct disk){ 0 }, v, err);
+                        "%s: no such snapshot of account %s in %s", s->id, s->where->owner,
+                        s->where->region);
+    return tell_snapshot(l, s, s->id, &(struct disk){ 0 }, err);
 }
 
-static int tell_image(const struct inspect *how, struct vml_store *s, const struct vml_image *a,
-                      json_t *v, struct vml_error *err)
+static int tell_image(struct look *l, const struct stored *s, const struct vml_image *a,
+                      struct vml_error *err)
 {
+    const struct inspect *how = l->how;
     size_t n = 0;
 
-    if (v != NULL) {
-        json_object_set_new(v, "format", json_string("ami"));
-        json_object_set_new(v, "disks", json_array());
+    if (l->v != NULL) {
+        json_object_set_new(l->v, "format", json_string("ami"));
+        json_object_set_new(l->v, "disks", json_array());
     }
     for (size_t i = 0; i < a->n_mappings; i++) {
         struct disk d = { .name = a->mappings[i].device, .what = "device" };
@@ -188,7 +214,7 @@ static int tell_image(const struct inspect *how, struct vml_store *s, const stru
             continue;
         d.number = ++n;
         if ((how->disk == 0 || n == how->disk) &&
-            tell_snapshot(s, a->mappings[i].snapshot, &d, v, err) < 0)
+            tell_snapshot(l, s, a->mappings[i].snapshot, &d, err) < 0)
             return -1;
     }
     return how->disk <= n ? 0
@@ -198,8 +224,7 @@ static int tell_image(const struct inspect *how, struct vml_store *s, const stru
 
 /* A file that is there is meant; of other words those that the store knows.  *found is false where
  * it does not, and the word is no ID. */
-static int tell_stored(struct inspect *how, const char *word, json_t *v, bool *found,
-                       struct vml_error *err)
+static int tell_stored(struct look *l, const char *word, bool *found, struct vml_error *err)
 {
     VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
     VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
@@ -207,7 +232,7 @@ static int tell_stored(struct inspect *how, const char *word, json_t *v, bool *f
     bool snapshot = strncmp(word, "snap-", 5) == 0, id = snapshot || strncmp(word, "ami-", 4) == 0;
 
     *found = false;
-    if (local_open(&how->local, id ? LOCAL_READ : LOCAL_LIST, &where, &s, err) < 0)
+    if (local_open(&l->how->local, id ? LOCAL_READ : LOCAL_LIST, &where, &s, err) < 0)
         return -1;
     if (s == NULL)
         return 0;
@@ -215,30 +240,70 @@ static int tell_stored(struct inspect *how, const char *word, json_t *v, bool *f
         return id || err->code != VML_ENOTFOUND ? -1 : 0;
     *found = true;
     if (snapshot)
-        return tell_lone_snapshot(s, &where, word, v, err);
-    return tell_image(how, s, &image, v, err);
+        return tell_lone_snapshot(l, &(struct stored){ s, &where, word }, err);
+    return tell_image(l, &(struct stored){ s, &where, image.id }, &image, err);
+}
+
+/* --- the system on the disks ---------------------------------------------------------------- */
+
+static int put_guest(const struct look *l, const struct vml_inspect *g, struct vml_error *err)
+{
+    if (l->v == NULL) {
+        out_line(stdout, "%s", "");
+        return inspect_guest_text(g, err);
+    }
+    json_t *guest = inspect_guest_json(g);
+    return guest != NULL && json_object_set_new(l->v, "guest", guest) == 0 ? 0
+                                                                           : vml_fail_nomem(err);
+}
+
+/* How the disks boot is told by then, and remains so: without libguestfs the status alone, and a
+ * line beside it, say that this was not all. */
+static int tell_system(struct look *l, const char *word, struct vml_error *err)
+{
+    VML_AUTO(vml_inspect_clear) struct vml_inspect g = { .os = VML_OS_NONE };
+
+    if (appliance_inspect(&l->into, &g, err) == 0)
+        return put_guest(l, &g, err);
+    if (err->code == VML_EINTERRUPTED)
+        return -1;
+    out_line(stderr, "vmlift: %s: %s [%s]", word, err->text, err->slug);
+    if (l->v != NULL) {
+        json_object_set_new(l->v, "guest", json_null());
+        json_object_set_new(l->v, "error", json_error(err));
+    }
+    return vml_error_status(err);
 }
 
 /* --- the verb ------------------------------------------------------------------------------- */
 
+static void look_clear(struct look *l)
+{
+    json_decref(l->v);
+    appliance_clear(&l->into);
+}
+
 static int tell(void *arg, const char *word, bool json, json_t **out, struct vml_error *err)
 {
-    VML_AUTO(json_freep) json_t *v = json ? json_pack("{s:o}", "path", json_text(word)) : NULL;
-    struct inspect *how = arg;
+    VML_AUTO(look_clear)
+    struct look l = { .how = arg, .v = json ? json_pack("{s:o}", "path", json_text(word)) : NULL };
     bool found = false;
+    int rc = 0;
 
-    if (json && v == NULL)
+    if (json && l.v == NULL)
         return vml_fail_nomem(err);
     if (!json)
         out_line(stdout, "%-14s %s", "path:", word);
     if (strcmp(word, "-") != 0 && strchr(word, '/') == NULL && access(word, F_OK) < 0 &&
-        tell_stored(how, word, v, &found, err) < 0)
+        tell_stored(&l, word, &found, err) < 0)
         return -1;
-    if (!found && tell_file(how, word, v, err) < 0)
+    if (!found && tell_file(&l, word, err) < 0)
         return -1;
-    *out = v;
-    v = NULL;
-    return 0;
+    if (!l.how->boot && (rc = tell_system(&l, word, err)) < 0)
+        return -1;
+    *out = l.v;
+    l.v = NULL;
+    return rc;
 }
 
 static void inspect_clear(struct inspect *how)
@@ -253,9 +318,6 @@ int cmd_inspect(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
-    if (!how.boot)
-        return vml_fail(err, VML_EUSAGE, "usage/boot",
-                        "inspect: say what to look for: --boot (how it boots)");
     if (cli->n_words > 1 && how.parents.files.n > 0)
         return vml_fail(err, VML_EUSAGE, "usage/parent", "--parent is for one SRC, not for %d",
                         cli->n_words);

@@ -63,13 +63,15 @@ static int tell_each(struct cli *cli, source_tell *tell, void *how, bool apart,
             return vml_fail_interrupted(err);
         if (i > 0 && apart && !cli->json)
             out_line(stdout, "%s", "");
-        if (tell(how, cli->words[i], cli->json, &v, &e) < 0) {
+        int rc = tell(how, cli->words[i], cli->json, &v, &e);
+        if (rc < 0) {
             out_line(stderr, "vmlift: %s [%s]", e.text, e.slug);
             if (cli->json)
                 v = json_pack("{s:o, s:o}", "path", json_text(cli->words[i]), "error",
                               json_error(&e));
-            status = status != 0 ? status : vml_error_status(&e);
+            rc = vml_error_status(&e);
         }
+        status = status != 0 ? status : rc;
         if (cli->json && out_json_line(v, err) < 0)
             return -1;
     }
@@ -83,7 +85,8 @@ int source_tell_all(struct cli *cli, source_tell *tell, void *how, bool apart,
 
     if (cli->n_words > 1)
         return tell_each(cli, tell, how, apart, err);
-    if (tell(how, cli->words[0], cli->json, &v, err) < 0)
-        return -1;
-    return cli->json ? out_json(v, err) : 0;
+    int rc = tell(how, cli->words[0], cli->json, &v, err);
+    if (rc < 0 || !cli->json)
+        return rc;
+    return out_json(v, err) < 0 ? -1 : rc;
 }

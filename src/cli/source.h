@@ -33,7 +33,8 @@ int source_choose(const struct vml_package *p, const char *path, unsigned disk, 
                   struct vml_error *err);
 /* Tells about each operand; with several a bad one does not keep the others from being told: the
  * first error's status is the program's.  tell prints, or with --json makes *v, which is printed:
- * of several operands each on a line.  apart: an empty line between their texts. */
+ * of several operands each on a line; it returns -1, or the status that it would have the program
+ * end with.  apart: an empty line between their texts. */
 typedef int source_tell(void *how, const char *path, bool json, json_t **v, struct vml_error *err);
 int source_tell_all(struct cli *cli, source_tell *tell, void *how, bool apart,
                     struct vml_error *err);

@@ -4,7 +4,7 @@
 
 #include "vmlift/base.h"
 
-#define TABLE_COLUMNS 9
+#define TABLE_COLUMNS 10
 
 struct table {
     char *(*rows)[TABLE_COLUMNS];
