@@ -225,8 +225,6 @@ int vml_network_netplan(struct vml_inspect *v, const char *file, const char *tex
             if (y.indent == member && y.key[0] != '-')
                 set(frame, sizeof frame, y.key);
             netplan_member(nic, &y, within);
-            if (y.indent > member && y.key[0] != '-' && y.value[0] == '\0')
-                set(frame, sizeof frame, y.key); /* nameservers: addresses: - .. */
         }
     }
     return 0;
