@@ -82,6 +82,7 @@ int appliance_add_file(struct appliance *a, const char *path, const struct vml_o
     if (add_word(&w, err, "file=%s", path) < 0 ||
         (open->format != NULL && add_word(&w, err, "format=%s", open->format) < 0) ||
         (open->vm != NULL && add_word(&w, err, "vm=%s", open->vm) < 0) ||
+        (open->no_manifest && add_word(&w, err, "no-manifest=true") < 0) ||
         add_parents(&w, &open->parents, err) < 0 ||
         (disk > 0 && add_word(&w, err, "disk=%u", disk) < 0))
         return -1;

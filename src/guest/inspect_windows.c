@@ -89,16 +89,18 @@ static void find_drivers(const struct look *l)
 /* --- memory on disk ------------------------------------------------------------------------- */
 
 /* "C:\pagefile.sys 1024 4096": the first and the last MiB; "?:" and "0 0" leave it to Windows. */
-static enum vml_pagefile pagefile_kind(const char *lines)
+static enum vml_pagefile pagefile_kind(const char *text)
 {
-    unsigned long first, last;
-    char drive;
+    const char *at = text;
+    struct vml_line line = { 0 };
+    char first[16], last[16];
 
-    if (lines[strspn(lines, " ")] == '\0')
+    if (!vml_line_next(&at, &line) || line.len == 0)
         return VML_PAGEFILE_NONE;
-    if (lines[0] == '?' || sscanf(lines, "%c%*s %lu %lu", &drive, &first, &last) != 3)
+    if (line.text[0] == '?' || !vml_line_word(&line, 1, first, sizeof first) ||
+        !vml_line_word(&line, 2, last, sizeof last) || strcmp(first, "0") == 0)
         return VML_PAGEFILE_MANAGED;
-    return first == last && first > 0 ? VML_PAGEFILE_FIXED : VML_PAGEFILE_MANAGED;
+    return strcmp(first, last) == 0 ? VML_PAGEFILE_FIXED : VML_PAGEFILE_MANAGED;
 }
 
 static void find_memory(const struct look *l)

@@ -168,9 +168,8 @@ static void netplan_member(struct vml_interface *nic, const struct yaml *y, cons
 {
     if (strcmp(y->key, "dhcp4") == 0 && is_yes(y->value))
         nic->address = VML_ADDRESS_DHCP;
-    else if (strcmp(y->key, "addresses") == 0 && strcmp(within, "nameservers") != 0)
-        first_address(nic, y->value);
-    else if (strcmp(y->key, "-") == 0 && strcmp(within, "addresses") == 0)
+    else if ((strcmp(y->key, "addresses") == 0 && strcmp(within, "nameservers") != 0) ||
+             (strcmp(y->key, "-") == 0 && strcmp(within, "addresses") == 0))
         first_address(nic, y->value);
     else if (strcmp(y->key, "macaddress") == 0 && strcmp(within, "match") == 0)
         set(nic->mac, sizeof nic->mac, y->value);

@@ -71,11 +71,11 @@ static int add_parent(const char *value)
     return 0;
 }
 
-static int set_follow(const char *value)
+static int set_flag(bool *to, const char *value)
 {
     int yes = nbdkit_parse_bool(value);
 
-    config.follow = yes == 1;
+    *to = yes == 1;
     return yes < 0 ? -1 : 0;
 }
 
@@ -107,7 +107,9 @@ static int plugin_config(const char *key, const char *value)
     if (strcmp(key, "parent") == 0)
         return add_parent(value);
     if (strcmp(key, "follow-parents") == 0)
-        return set_follow(value);
+        return set_flag(&config.follow, value);
+    if (strcmp(key, "no-manifest") == 0)
+        return set_flag(&config.no_manifest, value);
     if (strcmp(key, "passphrase") == 0)
         return set_passphrase(value);
     if (strcmp(key, "disk") == 0)
@@ -127,6 +129,7 @@ static int plugin_config_complete(void)
     "[file=]PATH            an OVA, VMDK, VHD or raw disk, or a folder with an .ovf\n"   \
     "format=FMT             its format; otherwise its content says it\n"                 \
     "vm=NAME                of several machines in it\n"                                 \
+    "no-manifest=true       looking neither at its manifest nor at its certificate\n"    \
     "parent=PATH            the parent of a child disk; repeated, the parent's parent\n" \
     "follow-parents=true    the parents that it names, beneath its own folder\n"         \
     "store=FOLDER           a store, and of it:\n"                                       \

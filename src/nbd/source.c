@@ -12,9 +12,9 @@ int source_check(const struct source_config *c, struct vml_error *err)
                         "snapshot, image, account, region and passphrase go with store");
     if (c->store == NULL)
         return 0;
-    if (c->format != NULL || c->vm != NULL || c->n_parents > 0 || c->follow)
+    if (c->format != NULL || c->vm != NULL || c->n_parents > 0 || c->follow || c->no_manifest)
         return vml_fail(err, VML_EUSAGE, "nbd/config",
-                        "format, vm, parent and follow-parents go with file");
+                        "format, vm, no-manifest, parent and follow-parents go with file");
     if ((c->snapshot == NULL) == (c->image == NULL))
         return vml_fail(err, VML_EUSAGE, "nbd/config",
                         "with store give snapshot=ID, or image=ID or its name");
@@ -42,6 +42,7 @@ static int open_file(struct source *s, const struct source_config *c, struct vml
 {
     const struct vml_open how = { .format = c->format,
                                   .vm = c->vm,
+                                  .no_manifest = c->no_manifest,
                                   .parents = { .files = (const char *const *)c->parents,
                                                .n_files = c->n_parents,
                                                .follow = c->follow } };

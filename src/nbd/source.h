@@ -13,7 +13,7 @@ struct source_config {
     char *file, *format, *vm; /* a file, or .. */
     char *parents[SOURCE_PARENTS_MAX];
     size_t n_parents;
-    bool follow;
+    bool follow, no_manifest;
     char *store, *snapshot, *image, *account, *region; /* .. a store and what of it */
     unsigned disk;                                     /* from 1; 0 is not said */
     char *passphrase;

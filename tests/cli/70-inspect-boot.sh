@@ -111,7 +111,6 @@ fi
 
 # --- the words
 
-expect 2 usage/boot "$VMLIFT" inspect both.raw
 expect 2 usage/operands "$VMLIFT" inspect --boot
 expect 2 usage/disk "$VMLIFT" inspect --boot --disk 2 both.raw
 gzip -k both.raw
