@@ -204,22 +204,18 @@ static void answer_ec2(struct vml_answer *a, const char *code, const char *text,
     vml_answer_bytes(a, status, "text/xml;charset=UTF-8", body, body != NULL ? len : 0);
 }
 
-/* exception: "ValidationException/INVALID_BLOCK". */
-static void answer_ebs(struct vml_answer *a, const char *exception, const char *text)
+/* exception: "ValidationException/INVALID_BLOCK"; status where its name does not tell it. */
+static void answer_ebs(struct vml_answer *a, const char *exception, unsigned status,
+                       const char *text)
 {
     struct vml_error lost;
     const char *reason = strchr(exception, '/');
     char name[64];
-    unsigned status = 400;
 
     snprintf(name, sizeof name, "%.*s", (int)strcspn(exception, "/"), exception);
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
         if (strcmp(name, statuses[i].exception) == 0)
             status = statuses[i].status;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].exception != NULL && strcmp(name, known[i].exception) == 0 &&
-            known[i].status > 403)
-            status = known[i].status;
     json_t *v = json_pack("{s:s}", "Message", text);
     if (v != NULL && reason != NULL)
         json_object_set_new(v, "Reason", json_string(reason + 1));
@@ -228,11 +224,15 @@ static void answer_ebs(struct vml_answer *a, const char *exception, const char *
     (void)vml_answer_header(a, "x-amzn-ErrorType", &lost, "%s", name);
 }
 
-static const char *to_exception(const char *code)
+/* *status becomes that of a code for which EBS has no exception of its own. */
+static const char *to_exception(const char *code, unsigned *status)
 {
+    *status = 400;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(code, known[i].code) == 0 && known[i].exception != NULL)
+        if (strcmp(code, known[i].code) == 0 && known[i].exception != NULL) {
+            *status = known[i].status;
             return known[i].exception;
+        }
     return strstr(code, "Exception") != NULL ? code : "ValidationException";
 }
 
@@ -241,14 +241,17 @@ void vml_answer_error(struct vml_answer *a, const struct vml_request *r,
 {
     const char *code = err->slug, *text = err->text;
     bool ebs = vml_request_is_ebs(r);
+    unsigned status = 400;
 
     vml_answer_clear(a);
     if (!ebs || strstr(code, "Exception") == NULL)
         to_code(err, &code, &text);
-    if (ebs)
-        answer_ebs(a, to_exception(code), text);
-    else
+    if (ebs) {
+        code = to_exception(code, &status);
+        answer_ebs(a, code, status, text);
+    } else {
         answer_ec2(a, code, text, r->id);
-    snprintf(a->code, sizeof a->code, "%s", ebs ? to_exception(code) : code);
+    }
+    snprintf(a->code, sizeof a->code, "%s", code);
     snprintf(a->text, sizeof a->text, "%.500s [%s]", err->text, err->slug);
 }
