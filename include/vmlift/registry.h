@@ -126,6 +126,11 @@ struct vml_snapshot_change {
 int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *where, const char *id,
                                  const struct vml_snapshot_change *change,
                                  struct vml_registry_snapshot *out, struct vml_error *err);
+/* What belongs to a snapshot that a transaction is about to show, with `action` and detail as the
+ * first event of its history; to be called inside its SQL (vml_txn_commit's `also`). */
+int vml_registry_snapshot_add(struct vml_db *db, const struct vml_snapshot *snap,
+                              const struct vml_marks *marks, const char *action, const char *detail,
+                              struct vml_error *err);
 /* One's own, and that no image uses (InvalidSnapshot.InUse, naming it); gc frees the blocks. */
 int vml_registry_snapshot_delete(struct vml_store *s, const struct vml_where *where, const char *id,
                                  struct vml_error *err);

@@ -163,6 +163,15 @@ int vml_registry_snapshot_change(struct vml_store *s, const struct vml_where *wh
     return rc;
 }
 
+int vml_registry_snapshot_add(struct vml_db *db, const struct vml_snapshot *snap,
+                              const struct vml_marks *marks, const char *action, const char *detail,
+                              struct vml_error *err)
+{
+    return vml_marks_write(db, snap->id, marks, err) < 0
+               ? -1
+               : vml_history_add(db, snap->id, snap->owner, action, detail, err);
+}
+
 /* Whose it is does not change, so that it can be asked before the store's own transaction. */
 int vml_registry_snapshot_delete(struct vml_store *s, const struct vml_where *where, const char *id,
                                  struct vml_error *err)
