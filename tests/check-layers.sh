@@ -25,7 +25,7 @@ declare -A below=(
     [src/target]="base io image package facts guest inspect target"
     [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
     [src/aws]="base io codec image copy store aws"
-    [src/serve]="base io codec image copy store key ami rules registry share filter aws serve"
+    [src/serve]="base endian io codec image copy store key upload ami rules registry share filter aws serve"
     [src/cli]="base io codec image copy package facts store key guest appliance inspect prep target ami rules registry share filter cost prune aws serve"
     [src/nbd]="base io image copy package store key guest ami registry share"
 )
