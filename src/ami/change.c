@@ -118,6 +118,19 @@ int vml_registry_add(struct vml_db *db, struct vml_image *a, const char *action,
 
 /* --- changing ------------------------------------------------------------------------------- */
 
+/* Of another account's image all that it is, and not what is shown of it: it is to be written back.
+ */
+static int see_all(struct vml_store *s, const struct vml_where *where, struct vml_image *a,
+                   struct vml_error *err)
+{
+    struct vml_image shown = *a;
+    const struct vml_where owner = { shown.owner, where->region };
+    *a = (struct vml_image){ 0 };
+    int rc = vml_registry_get(s, &owner, shown.id, a, err);
+    vml_image_clear(&shown);
+    return rc;
+}
+
 int vml_change_in(struct vml_store *s, struct vml_db *db, const struct vml_where *where,
                   const char *id_or_name, const struct vml_change *how, struct vml_image *out,
                   struct vml_error *err)
@@ -127,12 +140,15 @@ int vml_change_in(struct vml_store *s, struct vml_db *db, const struct vml_where
         return -1;
     if (!how->by_others && strcmp(out->owner, where->owner) != 0)
         return vml_fail(err, VML_EREFUSED, "AuthFailure", "Not authorized for image:%s", out->id);
+    if (strcmp(out->owner, where->owner) != 0 && see_all(s, where, out, err) < 0)
+        return -1;
     int changed = how->edit(how->arg, out, detail, err);
+    if (changed > 0 && (vml_image_write(db, out, err) < 0 ||
+                        (how->also && how->also(how->arg, db, out, detail, err) < 0)))
+        return -1;
+    vml_image_hide(out, where->owner);
     if (changed <= 0)
         return changed;
-    if (vml_image_write(db, out, err) < 0 ||
-        (how->also && how->also(how->arg, db, out, detail, err) < 0))
-        return -1;
     return vml_history_add(db, out->id, where->owner, how->action, detail, err);
 }
 

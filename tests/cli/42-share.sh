@@ -177,8 +177,12 @@ is public "$(image $stranger "$web" .Visibility)"
 is all "$(image $golden web '.LaunchPermissions[].Group')"
 is_disk $stranger "$web" a.raw
 refused $stranger OperationNotPermitted 'is public' image unshare "$web" --me
-as $golden image share web --with $stranger --with-snapshots
+as $golden image share web --with $stranger,$friend --with-snapshots
+as $golden image tag web --tag Keep=it
 as $stranger image unshare "$web" --me
+is "$friend all" "$(image $golden web '[.LaunchPermissions[] | .UserId // .Group] | join(" ")')" # the others'
+is Keep=it "$(image $golden web '.Tags[] | .Key + "=" + .Value')"
+as $golden image unshare web --with $friend
 is public "$(image $stranger "$web" .Visibility)"
 as $golden image unshare web --public --with-snapshots
 unseen $stranger InvalidAMIID.NotFound image show "$web"
