@@ -115,6 +115,9 @@ int vml_set_text(char *field, size_t size, const char *what, const char *value,
 int vml_set_owned(char **field, const char *value, struct vml_error *err);
 /* "2026-11-25T12:00:00.000Z" */
 const char *vml_ec2_time(char buf[32], int64_t seconds);
+/* What EC2 takes for a time: "2030-12-31", "2030-12-31T18:00Z", or with seconds (".000" too).
+ * False: it is none. */
+bool vml_ec2_time_parse(const char *text, int64_t *seconds);
 /* The mapping of the root device, or NULL. */
 const struct vml_mapping *vml_image_root(const struct vml_image *a);
 /* May everybody launch it? */

@@ -101,6 +101,11 @@ int vml_registry_snapshot_list(struct vml_store *s, const struct vml_where *wher
 const char *vml_image_location(const struct vml_image *a, char buf[192]);
 /* "amazon" of Amazon's own accounts, "aws-marketplace" of what was published there, or "". */
 const char *vml_image_owner_alias(const struct vml_image *a);
+/* "Linux/UNIX" and "RunInstances", "Windows BYOL" and so on; "" where the record cannot tell. */
+const char *vml_image_platform_details(const struct vml_image *a);
+const char *vml_image_usage_operation(const struct vml_image *a);
+/* Its protection from deregistration at that time: "disabled", "enabled-without-cooldown" .. */
+const char *vml_image_deregistration(const struct vml_image *a, int64_t now);
 /* Snapshots, which no volume was made for, have the one that EC2 gives to copies. */
 #define VML_NO_VOLUME "vol-ffffffff"
 

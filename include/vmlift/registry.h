@@ -35,6 +35,9 @@ int vml_registry_each(struct vml_store *s, const struct vml_where *where, vml_im
 struct vml_registry_snapshot {
     struct vml_snapshot is;
     struct vml_marks marks;
+    /* NULL, since what is in the store is complete; who shows one that is still being written says
+     * otherwise: "pending", "40%". */
+    const char *state, *progress;
 };
 void vml_registry_snapshot_clear(struct vml_registry_snapshot *r);
 /* Fills *out, to be cleared.  InvalidSnapshot.NotFound, InvalidSnapshotID.Malformed. */
@@ -145,7 +148,7 @@ int vml_registry_tag(struct vml_store *s, const struct vml_where *where, const c
                      const struct vml_tag *tags, size_t n, struct vml_image *out,
                      struct vml_error *err);
 /* Takes tags away, those with a value only where it is the value; NULL is any.  What is not there
- * is not missed. */
+ * is not missed.  No tags: all that there are. */
 int vml_registry_untag(struct vml_store *s, const struct vml_where *where, const char *id_or_name,
                        const struct vml_tag *tags, size_t n, struct vml_image *out,
                        struct vml_error *err);
@@ -153,6 +156,11 @@ int vml_registry_snapshot_tag(struct vml_store *s, const struct vml_where *where
                               const struct vml_tag *tags, size_t n, struct vml_error *err);
 int vml_registry_snapshot_untag(struct vml_store *s, const struct vml_where *where, const char *id,
                                 const struct vml_tag *tags, size_t n, struct vml_error *err);
+/* Each of the resources, images and snapshots by their IDs, gets the tags, or loses them: all of
+ * them, or none.  InvalidID for what is neither. */
+int vml_registry_tag_all(struct vml_store *s, const struct vml_where *where, const char *const *ids,
+                         size_t n_ids, const struct vml_tag *tags, size_t n, bool remove,
+                         struct vml_error *err);
 
 struct vml_modify {
     const char *description, *imds; /* NULL: as it is */

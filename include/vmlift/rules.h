@@ -78,7 +78,8 @@ struct vml_sharing {
     const char *const *grantees; /* accounts, VML_EVERYONE */
     size_t n;
     bool remove;
-    bool all; /* with remove: from whoever has one, grantees apart */
+    bool all;                       /* with remove: from whoever has one, grantees apart */
+    const struct vml_sharing *then; /* of an image: what is done with it, or nothing is; or NULL */
 };
 /* InvalidAMIAttributeItemValue for a grantee that is neither. */
 int vml_rule_grantees(const struct vml_sharing *how, struct vml_error *err);

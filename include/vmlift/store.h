@@ -32,6 +32,7 @@ struct vml_snapshot {
     uint64_t size;      /* of the disk, bytes */
     uint64_t data_size; /* bytes of the blocks that are not holes */
     int64_t created;    /* seconds since 1970 */
+    int64_t seq;        /* the order in which snapshots were made; the store's */
     uint8_t root[32];   /* digest of the root block: with the size it names the content */
     char key[37];       /* the key it is encrypted with (vmlift/key.h); "" when it is not */
     uint8_t *sealed;    /* owned: its description, encrypted, in an encrypted snapshot's row */

@@ -3,7 +3,7 @@
 
 #include "ami/filter.h"
 
-/* A snapshot in the store is whole, and there is one tier. */
+/* A snapshot in the store is whole; there is one tier. */
 #define ANSWERS(name, test)                                          \
     static bool name(const struct vml_filter *f, const void *record) \
     {                                                                \
@@ -14,8 +14,8 @@
     }
 ANSWERS(encrypted, vml_filter_flag(f, r->is.key[0] != '\0'))
 ANSWERS(owner_alias, false) /* an alias is for images */
-ANSWERS(progress, vml_filter_has(f, "100%"))
-ANSWERS(status, vml_filter_has(f, "completed"))
+ANSWERS(progress, vml_filter_has(f, r->progress ? r->progress : "100%"))
+ANSWERS(status, vml_filter_has(f, r->state ? r->state : "completed"))
 ANSWERS(tier, vml_filter_has(f, "standard"))
 ANSWERS(tag_key, vml_filter_tag_key(f, &r->marks))
 ANSWERS(tag, vml_filter_tag(f, &r->marks))

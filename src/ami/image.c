@@ -74,3 +74,19 @@ const char *vml_ec2_time(char buf[32], int64_t seconds)
         snprintf(buf, 32, "%lld", (long long)seconds);
     return buf;
 }
+
+bool vml_ec2_time_parse(const char *text, int64_t *seconds)
+{
+    static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ",
+                                         "%Y-%m-%dT%H:%M:%S.000Z" };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct tm tm = { 0 };
+        const char *end = strptime(text, forms[i], &tm);
+        int day = tm.tm_mday;
+        if (!end || *end)
+            continue;
+        *seconds = timegm(&tm);
+        return tm.tm_mday == day; /* there is no 31 June */
+    }
+    return false;
+}

@@ -92,10 +92,24 @@ static int put_tags(const struct tags *tags, struct vml_marks *m, char detail[DE
     return vml_rule_tags(m->tags, m->n_tags, err) < 0 ? -1 : changed;
 }
 
+static int drop_all(struct vml_marks *m, char detail[DETAIL])
+{
+    int changed = m->n_tags > 0;
+    while (m->n_tags > 0) {
+        struct vml_tag *last = &m->tags[--m->n_tags];
+        add_detail(detail, "%s%s=%s", comma(detail, ""), last->key, last->value);
+        free(last->key);
+        free(last->value);
+    }
+    return changed;
+}
+
 static int drop_tags(const struct tags *tags, struct vml_marks *m, char detail[DETAIL],
                      struct vml_error *err)
 {
     int changed = 0;
+    if (tags->n == 0)
+        return drop_all(m, detail);
     for (size_t i = 0; i < tags->n; i++) {
         const struct vml_tag *tag = &tags->items[i];
         bool there;
@@ -170,6 +184,52 @@ int vml_registry_snapshot_untag(struct vml_store *s, const struct vml_where *whe
                                              .edit = untag_snapshot,
                                              .arg = &all };
     return vml_registry_snapshot_change(s, where, id, &how, NULL, err);
+}
+
+/* Of images and snapshots at once. */
+struct tag_all {
+    struct vml_store *store;
+    const struct vml_where *where;
+    const char *const *ids;
+    size_t n;
+    struct tags tags;
+    bool remove;
+};
+
+static int tag_one(struct tag_all *all, struct vml_db *db, const char *id, struct vml_error *err)
+{
+    const char *action = all->remove ? "untag" : "tag";
+    const struct vml_change image = { .action = action,
+                                      .edit = all->remove ? untag_image : tag_image,
+                                      .arg = &all->tags };
+    const struct vml_snapshot_change snapshot = {
+        .action = action, .edit = all->remove ? untag_snapshot : tag_snapshot, .arg = &all->tags
+    };
+    VML_AUTO(vml_image_clear) struct vml_image out = { 0 };
+    if (vml_is_id(id, "ami-"))
+        return vml_change_in(all->store, db, all->where, id, &image, &out, err);
+    if (vml_is_id(id, "snap-"))
+        return vml_snapshot_change_in(all->store, all->where, id, &snapshot, NULL, err);
+    return vml_fail(err, VML_EREFUSED, "InvalidID", "The ID '%.64s' is not valid", id);
+}
+
+static int tag_each(void *arg, struct vml_db *db, struct vml_error *err)
+{
+    struct tag_all *all = arg;
+    for (size_t i = 0; i < all->n; i++) {
+        if (tag_one(all, db, all->ids[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int vml_registry_tag_all(struct vml_store *s, const struct vml_where *where, const char *const *ids,
+                         size_t n_ids, const struct vml_tag *tags, size_t n, bool remove,
+                         struct vml_error *err)
+{
+    VML_AUTO(vml_txn_freep) struct vml_txn *t = NULL;
+    struct tag_all all = { s, where, ids, n_ids, { tags, n }, remove };
+    return vml_txn_begin(&t, s, err) < 0 ? -1 : vml_txn_commit(t, tag_each, &all, err);
 }
 
 /* --- attributes ----------------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ static int filter(const struct walk *w, const struct vml_registry_snapshot *r,
         return -1;
     if (vml_snapshot_reveal(w->store, &own, err) < 0 && strncmp(err->slug, "key/", 4) != 0)
         return -1;
-    const struct vml_registry_snapshot revealed = { own, r->marks };
+    const struct vml_registry_snapshot revealed = { .is = own, .marks = r->marks };
     return vml_filters_snapshot(w->query->filters, &revealed);
 }
 

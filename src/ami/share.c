@@ -160,9 +160,10 @@ static int share_snapshots(const struct share *share, const struct vml_image *a,
     return changed;
 }
 
-static int edit_image(void *arg, struct vml_image *a, char detail[256], struct vml_error *err)
+/* One way, and then the other where both are asked for. */
+static int edit_way(const struct share *share, struct vml_image *a, char detail[256],
+                    struct vml_error *err)
 {
-    const struct share *share = arg;
     bool default_key = false;
     if ((!share->how->remove && has_default(share->store, a, &default_key, err) < 0) ||
         vml_rule_share_image(a, share->how, default_key, share->notes, err) < 0)
@@ -171,7 +172,25 @@ static int edit_image(void *arg, struct vml_image *a, char detail[256], struct v
     if (changed > 0 && vml_image_public(a))
         a->deprecated = vml_rule_public_deprecated(a);
     int below = changed >= 0 && share->with_snapshots ? share_snapshots(share, a, err) : 0;
-    return changed < 0 || below < 0 ? -1 : changed;
+    return changed < 0 || below < 0 ? -1 : changed | below;
+}
+
+static int edit_image(void *arg, struct vml_image *a, char detail[256], struct vml_error *err)
+{
+    struct share share = *(const struct share *)arg;
+    int changed = 0;
+    for (; share.how; share.how = share.how->then) {
+        char one[256] = "";
+        int rc = edit_way(&share, a, one, err);
+        if (rc < 0)
+            return -1;
+        size_t len = strlen(detail);
+        if (rc > 0)
+            snprintf(detail + len, 256 - len, "%s%s%s", len > 0 ? "; " : "",
+                     len > 0 && share.how->remove ? "no longer " : "", one);
+        changed |= rc;
+    }
+    return changed;
 }
 
 int vml_registry_share(struct vml_store *s, const struct vml_where *where, const char *id_or_name,

@@ -78,7 +78,7 @@ static int see(void *arg, const struct vml_snapshot *snap, struct vml_error *err
             return 0;
         vml_marks_hide(&marks, w->where->owner);
     }
-    const struct vml_registry_snapshot r = { *snap, marks };
+    const struct vml_registry_snapshot r = { .is = *snap, .marks = marks };
     return w->fn(w->arg, &r, err);
 }
 

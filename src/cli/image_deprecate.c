@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "image.h"
 
@@ -33,24 +32,6 @@ static const struct opt_verb deprecate_verb = {
 
 #define DAYS_MAX 100000 /* the rules say less; this keeps the sum in range */
 
-/* "2030-12-31", "2030-12-31T18:00", or with seconds (".000" too), and "Z" at the end of a time. */
-static bool parse_time(const char *text, int64_t *at)
-{
-    static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ",
-                                         "%Y-%m-%dT%H:%M:%S.000Z" };
-
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm tm = { 0 };
-        const char *end = strptime(text, forms[i], &tm);
-        int day = tm.tm_mday;
-        if (end == NULL || *end != '\0')
-            continue;
-        *at = timegm(&tm);
-        return tm.tm_mday == day; /* there is no 31 June */
-    }
-    return false;
-}
-
 static int read_when(const char *text, int64_t *at, struct vml_error *err)
 {
     char *end = NULL;
@@ -61,7 +42,7 @@ static int read_when(const char *text, int64_t *at, struct vml_error *err)
             *at = vml_now() + days * INT64_C(86400);
             return 0;
         }
-    } else if (parse_time(text, at)) {
+    } else if (vml_ec2_time_parse(text, at)) {
         return 0;
     }
     return vml_fail(

@@ -92,39 +92,17 @@ static void set_codes(json_t *v, const struct vml_image *a)
                                   json_pack("{s:o, s:s}", "ProductCodeId", json_text(c->code),
                                             "ProductCodeType", c->type));
     }
-    bool windows = strcmp(a->platform, "windows") == 0, licensed = json_array_size(licences) > 0;
-    /* EC2 User Guide, "AMI billing information fields".  Whose licence a Linux has (Red Hat's,
-     * SUSE's ..) the code does not tell. */
-    if (windows || !licensed) {
-        set_text(v, "PlatformDetails",
-                 !windows   ? "Linux/UNIX"
-                 : licensed ? "Windows"
-                            : "Windows BYOL");
-        set_text(v, "UsageOperation",
-                 !windows   ? "RunInstances"
-                 : licensed ? "RunInstances:0002"
-                            : "RunInstances:0800");
-    }
+    set_text(v, "PlatformDetails", vml_image_platform_details(a));
+    set_text(v, "UsageOperation", vml_image_usage_operation(a));
     if (json_array_size(products) > 0)
         json_object_set(v, "ProductCodes", products);
-    if (licensed)
+    if (json_array_size(licences) > 0)
         json_object_set(v, "BillingProducts", licences);
     json_decref(products);
     json_decref(licences);
 }
 
 /* --- the image ------------------------------------------------------------------------------ */
-
-/* As Enable- and DisableImageDeregistrationProtection say it; what EC2 says of a cooldown is not
- * documented. */
-static const char *protection(const struct vml_image *a)
-{
-    const char *is = vml_image_protection(a, vml_now());
-
-    if (is[0] == '\0')
-        return "disabled";
-    return strcmp(is, VML_PROTECTED) == 0 ? "enabled-without-cooldown" : is;
-}
 
 static void set_rest(json_t *v, const struct vml_image *a)
 {
@@ -158,8 +136,8 @@ json_t *image_json(const struct vml_image *a, struct vml_store *s)
         "ImageType", "machine", "Architecture", a->architecture, "VirtualizationType",
         a->virtualization, "Hypervisor", "xen", "RootDeviceType",
         a->root_type[0] != '\0' ? a->root_type : "ebs", "RootDeviceName", a->root_device,
-        "EnaSupport", a->ena, "DeregistrationProtection", protection(a), "BlockDeviceMappings",
-        mappings_json(a, s), "Tags", marks_tags(&a->marks), "Source",
+        "EnaSupport", a->ena, "DeregistrationProtection", vml_image_deregistration(a, vml_now()),
+        "BlockDeviceMappings", mappings_json(a, s), "Tags", marks_tags(&a->marks), "Source",
         json_text(a->source != NULL ? a->source : ""));
 
     set_rest(v, a);

@@ -34,7 +34,8 @@ static int parse_row(struct vml_stmt *st, struct vml_snapshot *snap, struct vml_
                         vml_stmt_text(st, 0), (long long)size, (long long)data_size);
     *snap = (struct vml_snapshot){ .size = (uint64_t)size,
                                    .data_size = (uint64_t)data_size,
-                                   .created = vml_stmt_int(st, 7) };
+                                   .created = vml_stmt_int(st, 7),
+                                   .seq = vml_stmt_int(st, 1) };
     snprintf(snap->id, sizeof snap->id, "%s", vml_stmt_text(st, 0));
     snprintf(snap->owner, sizeof snap->owner, "%s", vml_stmt_text(st, 2));
     snprintf(snap->region, sizeof snap->region, "%s", vml_stmt_text(st, 3));
