@@ -6,11 +6,14 @@ The endpoint's URL is in `endpoint`, the folder with the keys (as "vmlift serve 
 
 import json
 import os
+import re
 import sys
+import xml.etree.ElementTree
 
 try:
     import boto3
     import botocore
+    import botocore.parsers
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
@@ -20,6 +23,43 @@ try:
 except ImportError:
     print("skipped: no boto3", file=sys.stderr)
     sys.exit(77)
+
+# What botocore 1.29 (of 2022) does not know; what is in no model would not be noticed, since parsers skip it.
+NEWER = {"imdsSupport", "deregistrationProtection", "sourceImageId", "sourceImageRegion", "fullSnapshotSizeInBytes"}
+VALUES = {"boolean": "true|false", "integer": "[0-9]+", "long": "[0-9]+",
+          "timestamp": "[0-9-]{10}T[0-9:]{8}[.]000Z"}
+
+
+def check_shape(shape, element, where):
+    """Is each element of EC2's XML one that the model has there, with a value of its type?"""
+    if shape.type_name == "structure":
+        members = {m.serialization.get("name", n): m for n, m in shape.members.items()}
+        for child in element:
+            name = child.tag.split("}")[1]
+            assert name in members or name in NEWER, f"{where}: no {name} in the model"
+            if name in members:
+                check_shape(members[name], child, f"{where}.{name}")
+    elif shape.type_name == "list":
+        for child in element:
+            assert child.tag.endswith("}item"), f"{where}: {child.tag}, not item"
+            check_shape(shape.member, child, f"{where}[]")
+    else:
+        assert len(element) == 0, f"{where}: it is no structure"
+        assert re.fullmatch(VALUES.get(shape.type_name, ".*"), element.text or "", re.S), f"{where}: {element.text}"
+        enum = getattr(shape, "enum", []) if shape.type_name == "string" else []
+        assert not enum or element.text.lower() in [e.lower() for e in enum], f"{where}: {element.text}"
+
+
+def parse(self, response, shape, real=botocore.parsers.EC2QueryParser.parse):
+    if response["status_code"] == 200 and isinstance(self, botocore.parsers.EC2QueryParser):
+        answer = xml.etree.ElementTree.fromstring(response["body"])
+        answer.remove(answer[0])  # requestId
+        if shape is not None:
+            check_shape(shape, answer, answer.tag.split("}")[1])
+    return real(self, response, shape)
+
+
+botocore.parsers.EC2QueryParser.parse = parse
 
 ENDPOINT = os.environ["endpoint"]
 TMP = os.environ["tmp"]

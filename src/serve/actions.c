@@ -11,9 +11,72 @@
 #define NAMESPACE   "http://ec2.amazonaws.com/doc/" API_VERSION "/"
 #define TOKEN_MAX   64 /* characters: EC2 API reference, "Ensuring idempotency" */
 
+#define MAPPING(name) "BlockDeviceMapping.#." name " "
+#define MAPPINGS                                                                \
+    MAPPING("DeviceName")                                                       \
+    MAPPING("VirtualName")                                                      \
+    MAPPING("NoDevice") MAPPING("Ebs.SnapshotId") MAPPING("Ebs.VolumeSize")     \
+        MAPPING("Ebs.VolumeType") MAPPING("Ebs.Iops") MAPPING("Ebs.Throughput") \
+            MAPPING("Ebs.DeleteOnTermination")                                  \
+                MAPPING("Ebs.Encrypted") "!BlockDeviceMapping.#.Ebs "
+#define FILTERS "Filter.#.Name Filter.#.Value.# "
+#define PAGES   "MaxResults NextToken "
+#define TAG_SPEC \
+    "TagSpecification.#.ResourceType TagSpecification.#.Tag.#.Key TagSpecification.#.Tag.#.Value "
+#define TAGS "ResourceId.# Tag.#.Key Tag.#.Value "
+#define PERMISSION(name) \
+    name ".Add.#.UserId " name ".Add.#.Group " name ".Remove.#.UserId " name ".Remove.#.Group "
+
 static const struct vml_action actions[] = {
-    { "DescribeRegions", vml_do_describe_regions,
-      "RegionName.# Filter.#.Name Filter.#.Value.# AllRegions" },
+    { "CancelImageLaunchPermission", vml_do_cancel_launch_permission, "ImageId" },
+    { "CopyImage", vml_do_copy_image,
+      TAG_SPEC
+      "ClientToken CopyImageTags Description Encrypted KmsKeyId Name SourceImageId SourceRegion "
+      "!DestinationAvailabilityZone !DestinationAvailabilityZoneId !DestinationOutpostArn "
+      "!SnapshotCopyCompletionDurationMinutes" },
+    { "CopySnapshot", vml_do_copy_snapshot,
+      TAG_SPEC
+      "ClientToken Description DestinationRegion Encrypted KmsKeyId PresignedUrl SourceRegion "
+      "SourceSnapshotId !CompletionDurationMinutes !DestinationAvailabilityZone "
+      "!DestinationOutpostArn" },
+    { "CreateImage", vml_do_create_image,
+      MAPPINGS TAG_SPEC "Description InstanceId Name NoReboot !SnapshotLocation" },
+    { "CreateSnapshot", vml_do_create_snapshot,
+      TAG_SPEC "Description VolumeId !Location !OutpostArn" },
+    { "CreateTags", vml_do_create_tags, TAGS },
+    { "DeleteSnapshot", vml_do_delete_snapshot, "SnapshotId" },
+    { "DeleteTags", vml_do_delete_tags, TAGS },
+    { "DeregisterImage", vml_do_deregister_image, "DeleteAssociatedSnapshots ImageId" },
+    { "DescribeImageAttribute", vml_do_describe_image_attribute, "Attribute ImageId" },
+    { "DescribeImages", vml_do_describe_images,
+      FILTERS PAGES "ExecutableBy.# ImageId.# IncludeDeprecated IncludeDisabled Owner.#" },
+    { "DescribeRegions", vml_do_describe_regions, FILTERS "AllRegions RegionName.#" },
+    { "DescribeSnapshotAttribute", vml_do_describe_snapshot_attribute, "Attribute SnapshotId" },
+    { "DescribeSnapshots", vml_do_describe_snapshots,
+      FILTERS PAGES "Owner.# RestorableBy.# SnapshotId.#" },
+    { "DescribeTags", vml_do_describe_tags, FILTERS PAGES },
+    { "DisableImage", vml_do_disable_image, "ImageId" },
+    { "DisableImageDeprecation", vml_do_disable_image_deprecation, "ImageId" },
+    { "DisableImageDeregistrationProtection", vml_do_disable_image_protection, "ImageId" },
+    { "EnableImage", vml_do_enable_image, "ImageId" },
+    { "EnableImageDeprecation", vml_do_enable_image_deprecation, "DeprecateAt ImageId" },
+    { "EnableImageDeregistrationProtection", vml_do_enable_image_protection,
+      "ImageId WithCooldown" },
+    { "ModifyImageAttribute", vml_do_modify_image_attribute,
+      PERMISSION(
+          "LaunchPermission") "Attribute Description.Value ImageId ImdsSupport.Value OperationType "
+                              "ProductCode.# UserGroup.# UserId.# Value !LaunchPermission "
+                              "!OrganizationArn !OrganizationalUnitArn" },
+    { "ModifySnapshotAttribute", vml_do_modify_snapshot_attribute,
+      PERMISSION(
+          "CreateVolumePermission") "Attribute OperationType SnapshotId UserGroup.# UserId.#" },
+    { "RegisterImage", vml_do_register_image,
+      MAPPINGS TAG_SPEC
+      "Architecture BillingProduct.# BootMode Description EnaSupport ImageLocation "
+      "ImdsSupport KernelId Name RamdiskId RootDeviceName SriovNetSupport TpmSupport "
+      "VirtualizationType !UefiData" },
+    { "ResetImageAttribute", vml_do_reset_image_attribute, "Attribute ImageId" },
+    { "ResetSnapshotAttribute", vml_do_reset_snapshot_attribute, "Attribute SnapshotId" },
     { NULL, NULL, NULL },
 };
 

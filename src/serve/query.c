@@ -139,40 +139,36 @@ int vml_params_parse(struct vml_params *p, const char *query, const void *body, 
 
 /* --- which there may be ----------------------------------------------------------------------- */
 
-/* Is the name what the word of the list (of len characters) says? */
-static bool is_named(const char *word, size_t len, const char *name)
+/* What follows in the name, when it begins with what the word of the list (of len characters) says;
+ * else NULL. */
+static const char *begins(const char *word, size_t len, const char *name)
 {
     const char *end = word + len;
 
-    while (word < end && *name != '\0') {
+    while (word < end) {
         if (*word != '#') {
             if (*word++ != *name++)
-                return false;
+                return NULL;
             continue;
         }
         size_t digits = strspn(name, "0123456789");
         if (digits == 0 || digits > 5 || name[0] == '0')
-            return false;
+            return NULL;
         word++;
         name += digits;
     }
-    return word == end && *name == '\0';
-}
-
-/* With "!" a whole structure: what it begins. */
-static bool is_begun(const char *word, size_t len, const char *name)
-{
-    return strncmp(word, name, len) == 0 && (name[len] == '\0' || name[len] == '.');
+    return name;
 }
 
 static int check_one(const char *list, const char *name, struct vml_error *err)
 {
     while (*list != '\0') {
-        size_t len = strcspn(list, " ");
-        if (list[0] == '!' && is_begun(list + 1, len - 1, name))
+        size_t len = strcspn(list, " "), no = list[0] == '!' ? 1 : 0;
+        const char *rest = begins(list + no, len - no, name);
+        if (no > 0 && rest != NULL && (rest[0] == '\0' || rest[0] == '.'))
             return vml_fail(err, VML_EUNSUPPORTED, "UnsupportedOperation",
                             "The parameter %s is not supported here", name);
-        if (is_named(list, len, name))
+        if (no == 0 && rest != NULL && rest[0] == '\0')
             return 0;
         list += len + strspn(list + len, " ");
     }

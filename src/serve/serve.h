@@ -81,7 +81,8 @@ void vml_params_clear(struct vml_params *p);
 /* -1: it is none. */
 int vml_hex_digit(char c);
 /* Is each of them one that the list names?  "ImageId Owner.# !Outposts": where '#' is any number,
- * and "!" begins one that EC2 has and this does not: UnsupportedOperation.  UnknownParameter. */
+ * and "!" begins one, or a whole structure, that EC2 has and this does not: UnsupportedOperation.
+ * UnknownParameter. */
 int vml_params_check(const struct vml_params *p, const char *list, struct vml_error *err);
 
 /* By its name, which is printed; NULL: it is not there. */
