@@ -36,14 +36,12 @@ struct vml_guest_ops {
 };
 #define VML_TEXT_MAX (1u << 20)
 
-/* A kernel, and which of the modules that EC2 may need its start lacks. */
+/* A kernel, and which of the drivers that EC2 may need its start lacks: bits of enum vml_driver. */
 struct vml_guest_kernel {
     char version[128];
-    uint32_t lacking; /* bits of vml_guest_modules: a module that is there, but not in the initramfs
-                         and not built in */
+    uint32_t lacking; /* a module that is there, but not in the initramfs and not built in */
     uint32_t absent;  /* neither built in nor there */
 };
-extern const char *const vml_guest_modules[]; /* "nvme" .., NULL at the end */
 
 /* What a file system, a swap or a volume is called. */
 struct vml_guest_volume {

@@ -7,6 +7,7 @@
 
 #include "guest/edit.h"
 #include "guest/plan.h"
+#include "vmlift/inspect.h"
 
 /* --- names of disks ------------------------------------------------------------------------- */
 
@@ -126,10 +127,28 @@ int vml_step_lvm(struct vml_plan *p, struct vml_error *err)
 
 /* --- the initramfs -------------------------------------------------------------------------- */
 
-/* Storage first, then the network, which a root on it would need. */
-const char *const vml_guest_modules[] = { "nvme",         "ena",        "xen-blkfront",
-                                          "xen-netfront", "virtio_pci", "virtio_blk",
-                                          "virtio_scsi",  "virtio_net", NULL };
+/* What goes with each of vml_driver: virtio's disks hang on its bus, and either driver may have
+ * them.
+ */
+static const struct {
+    const char *name;
+    enum vml_driver driver;
+} modules[] = {
+    { "nvme", VML_DRIVER_NVME },
+    { "ena", VML_DRIVER_ENA },
+    { "virtio_pci", VML_DRIVER_VIRTIO_BLK },
+    { "virtio_blk", VML_DRIVER_VIRTIO_BLK },
+    { "virtio_scsi", VML_DRIVER_VIRTIO_BLK },
+    { "virtio_net", VML_DRIVER_VIRTIO_NET },
+    { "xen-blkfront", VML_DRIVER_XEN_BLK },
+    { "xen-netfront", VML_DRIVER_XEN_NET },
+};
+#define N_MODULES (sizeof modules / sizeof modules[0])
+
+static bool is_wanted(size_t module, uint32_t drivers)
+{
+    return (drivers & (UINT32_C(1) << modules[module].driver)) != 0;
+}
 
 static uint32_t lacking(const struct vml_guest *g)
 {
@@ -140,27 +159,23 @@ static uint32_t lacking(const struct vml_guest *g)
     return all;
 }
 
-/* No disk of EC2's is found without these two. */
+/* Nitro has no other disks and network cards than these two. */
 static void note_absent(struct vml_plan *p)
 {
+    static const enum vml_driver needed[] = { VML_DRIVER_NVME, VML_DRIVER_ENA };
     const struct vml_guest *g = vml_plan_guest(p);
 
-    for (size_t i = 0; i < g->n_kernels; i++) {
-        char names[64] = "";
-
-        for (unsigned m = 0; m < 2; m++)
-            if ((g->kernels[i].absent & (1u << m)) != 0)
-                snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
-                         names[0] != '\0' ? " and " : "", vml_guest_modules[m]);
-        if (names[0] != '\0')
-            vml_plan_note(p, "prep/no-driver",
-                          "kernel %s has no %s: current instance types have no other disks and "
-                          "network cards; install a newer kernel",
-                          g->kernels[i].version, names);
-    }
+    for (size_t i = 0; i < g->n_kernels; i++)
+        for (size_t d = 0; d < 2; d++)
+            if ((g->kernels[i].absent & (UINT32_C(1) << needed[d])) != 0)
+                vml_plan_note(p, "prep/no-driver",
+                              "kernel %s has no %s: current instance types have no other %s; "
+                              "install a newer kernel",
+                              g->kernels[i].version, vml_driver_name(needed[d]),
+                              d == 0 ? "disks" : "network cards");
 }
 
-static int write_module_list(struct vml_plan *p, uint32_t modules, struct vml_error *err)
+static int write_module_list(struct vml_plan *p, uint32_t drivers, struct vml_error *err)
 {
     static const char path[] = "/etc/initramfs-tools/modules";
     VML_AUTO(vml_freep) char *text = NULL;
@@ -169,12 +184,12 @@ static int write_module_list(struct vml_plan *p, uint32_t modules, struct vml_er
         return -1;
     if (text == NULL && (text = strdup("")) == NULL)
         return vml_fail_nomem(err);
-    for (size_t i = 0; vml_guest_modules[i] != NULL; i++) {
+    for (size_t i = 0; i < N_MODULES; i++) {
         char *old = text;
 
-        if ((modules & (1u << i)) == 0)
+        if (!is_wanted(i, drivers))
             continue;
-        text = vml_edit_list(old, vml_guest_modules[i]);
+        text = vml_edit_list(old, modules[i].name);
         free(old);
         if (text == NULL)
             return vml_fail_nomem(err);
@@ -198,12 +213,12 @@ static int widen_modules(struct vml_plan *p, const char *path, struct vml_error 
     return vml_plan_write(p, path, vml_edit_variable(text, "MODULES", "most", false), err);
 }
 
-static int initramfs_tools(struct vml_plan *p, uint32_t modules, struct vml_error *err)
+static int initramfs_tools(struct vml_plan *p, uint32_t drivers, struct vml_error *err)
 {
     VML_AUTO(vml_names_freep) char **names = NULL;
     const struct vml_guest *g = vml_plan_guest(p);
 
-    if (write_module_list(p, modules, err) < 0 ||
+    if (write_module_list(p, drivers, err) < 0 ||
         widen_modules(p, "/etc/initramfs-tools/initramfs.conf", err) < 0 ||
         vml_plan_list(p, "/etc/initramfs-tools/conf.d", &names, err) < 0)
         return -1;
@@ -227,18 +242,18 @@ static int initramfs_tools(struct vml_plan *p, uint32_t modules, struct vml_erro
     return 0;
 }
 
-static int dracut(struct vml_plan *p, uint32_t modules, struct vml_error *err)
+static int dracut(struct vml_plan *p, uint32_t drivers, struct vml_error *err)
 {
     const struct vml_guest *g = vml_plan_guest(p);
     struct vml_text t;
 
-    if (modules != 0) {
+    if (drivers != 0) {
         if (!vml_text_begin(&t))
             return vml_fail_nomem(err);
         fputs("add_drivers+=\"", t.f);
-        for (size_t i = 0; vml_guest_modules[i] != NULL; i++)
-            if ((modules & (1u << i)) != 0)
-                fprintf(t.f, " %s", vml_guest_modules[i]);
+        for (size_t i = 0; i < N_MODULES; i++)
+            if (is_wanted(i, drivers))
+                fprintf(t.f, " %s", modules[i].name);
         fputs(" \"\n", t.f);
         if (vml_plan_write(p, "/etc/dracut.conf.d/vmlift.conf", vml_text_end(&t), err) < 0)
             return -1;
@@ -272,14 +287,14 @@ static bool has_program(struct vml_plan *p, const char *name)
 
 int vml_step_initramfs(struct vml_plan *p, struct vml_error *err)
 {
-    uint32_t modules = lacking(vml_plan_guest(p));
+    uint32_t drivers = lacking(vml_plan_guest(p));
 
     note_absent(p);
     if (has_program(p, "update-initramfs"))
-        return initramfs_tools(p, modules, err);
+        return initramfs_tools(p, drivers, err);
     if (has_program(p, "dracut"))
-        return dracut(p, modules, err);
-    if (modules != 0)
+        return dracut(p, drivers, err);
+    if (drivers != 0)
         vml_plan_note(
             p, "prep/no-initramfs-tool",
             "the initramfs lacks drivers that EC2 needs, and neither update-initramfs nor "

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/appliance.h"
+#include "guest/kernel.h"
 #include "guest/libguestfs.h"
 
 /* --- the system ----------------------------------------------------------------------------- */
@@ -140,6 +142,45 @@ static int count_disks(struct vml_prep_guest *g, struct vml_error *err)
     return 0;
 }
 
+/* --- its kernels ---------------------------------------------------------------------------- */
+
+static void name_kernel(struct vml_guest_kernel *to, const struct vml_kernel *k,
+                        struct vml_notes *notes)
+{
+    bool read = k->initramfs_read;
+
+    snprintf(to->version, sizeof to->version, "%s", k->version);
+    if (k->initramfs[0] != '\0' && !read)
+        vml_note(
+            notes, "prep/initramfs-unread",
+            "%s: cannot be listed, so that it is not known whether it has the drivers that EC2 "
+            "needs",
+            k->initramfs);
+    for (unsigned d = 0; d < VML_DRIVERS; d++) {
+        if (k->drivers[d] == VML_DRIVER_MODULE && read)
+            to->lacking |= UINT32_C(1) << d;
+        if (k->drivers[d] == VML_DRIVER_ABSENT)
+            to->absent |= UINT32_C(1) << d;
+    }
+}
+
+static int find_kernels(struct vml_prep_guest *g, struct vml_notes *notes, struct vml_error *err)
+{
+    VML_AUTO(vml_inspect_clear) struct vml_inspect found = { .os = VML_OS_LINUX };
+    struct vml_tree tree;
+
+    vml_appliance_tree(vml_session_guestfs(g->session), &tree);
+    if (vml_kernels_read(&tree, &found, "", err) < 0)
+        return -1;
+    g->guest.kernels = calloc(found.n_kernels + 1, sizeof *g->guest.kernels);
+    if (g->guest.kernels == NULL)
+        return vml_fail_nomem(err);
+    for (; g->guest.n_kernels < found.n_kernels; g->guest.n_kernels++)
+        name_kernel(&g->guest.kernels[g->guest.n_kernels], &found.kernels[g->guest.n_kernels],
+                    notes);
+    return 0;
+}
+
 static int open_linux(struct vml_prep_guest *g, const char *root, struct vml_notes *notes,
                       struct vml_error *err)
 {
@@ -153,7 +194,7 @@ static int open_linux(struct vml_prep_guest *g, const char *root, struct vml_not
     if (count_disks(g, err) < 0 || name_volumes(g, err) < 0 || mount_all(g, mounts, notes, err) < 0)
         return -1;
     find_esp(g);
-    return 0;
+    return find_kernels(g, notes, err);
 }
 
 int vml_prep_guest_open(struct vml_prep_guest *out, struct vml_session *s, struct vml_notes *notes,
