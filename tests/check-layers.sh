@@ -24,7 +24,7 @@ declare -A below=(
     [src/guest]="base endian io codec image guest appliance inspect prep"
     [src/target]="base io image package facts guest inspect target"
     [src/ami]="base endian io codec image copy package store key guest ami rules registry share filter cost prune catalog/"
-    [src/aws]="base io codec image copy store aws"
+    [src/aws]="base endian io codec image copy package store ami aws"
     [src/serve]="base endian io codec image copy store key upload ami rules registry share filter aws serve"
     [src/cli]="base io codec image copy package facts store key guest appliance inspect prep target ami rules registry share filter cost prune aws serve"
     [src/nbd]="base io image copy package store key guest ami registry share"
@@ -115,7 +115,8 @@ plant src/store/x.c '#include "vmlift/ami.h"'
 plant src/guest/x.c '#include "vmlift/store.h"'
 plant src/target/x.c '#include "vmlift/store.h"'
 plant src/ami/x.c '#include "store/heap.h"'
-plant src/aws/x.c '#include "vmlift/ami.h"'
+plant src/aws/x.c '#include "vmlift/registry.h"'
+plant src/ami/x.c '#include "vmlift/aws.h"'
 plant src/aws/x.c '#include "store/heap.h"'
 plant src/serve/x.c '#include "ami/registry.h"'
 plant src/ami/x.c '#include "vmlift/serve.h"'

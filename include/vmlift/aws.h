@@ -5,7 +5,7 @@
 #ifndef VMLIFT_AWS_H
 #define VMLIFT_AWS_H
 
-#include "vmlift/base.h"
+#include "vmlift/ami.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -87,6 +87,59 @@ struct vml_aws_stats {
     unsigned budget;                       /* how many more may be made again */
 };
 void vml_aws_stats(struct vml_aws *aws, struct vml_aws_stats *out);
+
+/* --- ebs_reader.c: a snapshot as a disk ----------------------------------------------------------
+ */
+
+/* The disk of a completed snapshot of EBS, by its direct APIs: seekable, of whole GiB.  The sum
+ * that comes with each block is compared.  Errors are EBS's codes: ResourceNotFoundException ..;
+ * *aws must outlive the reader. */
+int vml_ebs_open(struct vml_reader **out, struct vml_aws *aws, const char *snapshot,
+                 struct vml_error *err);
+
+/* --- publish.c: disks become snapshots of EBS, and these an AMI
+ * ----------------------------------- */
+
+struct vml_publish {
+    /* Disks in any order, each once: *i is the number of the next, *out NULL after the last; the
+     * reader is freed before the next call.  Disk i is what is to be at the image's mapping number
+     * i of those that have a snapshot. */
+    int (*next)(void *arg, size_t *i, struct vml_reader **out, struct vml_error *err);
+    /* Before the image is registered: were they what they should be (a manifest)?  May be NULL. */
+    int (*verify)(void *arg, struct vml_error *err);
+    void *arg;
+
+    const char *folder;  /* where it is noted what was done; made where it is not there */
+    const char *profile; /* whose account: NULL is the environment's */
+    enum vml_publish_begun {
+        VML_BEGUN_REFUSE, /* VML_EEXISTS publish/begun where one was begun and not ended */
+        VML_BEGUN_RESUME, /* goes on with it: only what was not acknowledged is sent */
+        VML_BEGUN_DISCARD /* removes what it made, and begins anew */
+    } begun;
+    bool dry_run;               /* says what would be done: nothing is asked for but reads */
+    bool cleanup;               /* after a failure removes what was made also where going on with it
+                                   might help */
+    const char *const *parents; /* of disk i: a snapshot that is in the account, or "" */
+    size_t n_parents;
+    bool encrypt;        /* disks without a parent */
+    const char *kms_key; /* NULL: the account's default */
+
+    struct vml_copy *copy; /* threads are connections */
+    /* May be NULL: one line of what is done, or would be. */
+    void (*say)(void *say_arg, const char *line);
+    void *say_arg;
+    struct vml_notes *notes; /* publish/left: what is left in the account, and the command for it */
+
+    uint64_t put, known; /* filled in: blocks that were sent, and that were there already */
+};
+/* *image says all of the AMI; its ID and its snapshots' are filled in.  When it returns 0 the AMI
+ * is available.  Never two AMIs or snapshots for one of a name: what was begun is found again, by a
+ * token that EBS knows, and by the name.
+ *
+ * A failure that asking again could mend (VML_EIO, and interruption) leaves what was made, for
+ * VML_BEGUN_RESUME, and says so; after any other it is removed, or a note says what is left. */
+int vml_publish(struct vml_aws *aws, struct vml_publish *how, struct vml_image *image,
+                struct vml_error *err);
 
 #ifdef __cplusplus
 }
