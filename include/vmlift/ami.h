@@ -151,6 +151,13 @@ struct vml_import {
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
                struct vml_image *image, struct vml_error *err);
 
+/* The same without any store, for who keeps the disks elsewhere: checks what can be checked before
+ * they are copied, and *image becomes what is to be registered of them.  Its first mappings are the
+ * disks', in their order, with some word where the ID of a snapshot is to be.  copy, key and healed
+ * are not used; whether the name is free is not asked. */
+int vml_import_plan(struct vml_package *p, const struct vml_import *how, struct vml_image *image,
+                    struct vml_error *err);
+
 /* Writes an image (its disks in mapping order, the root first) or a lone snapshot to `o`, which it
  * takes over also on failure. */
 struct vml_where;

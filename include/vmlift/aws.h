@@ -97,6 +97,14 @@ void vml_aws_stats(struct vml_aws *aws, struct vml_aws_stats *out);
 int vml_ebs_open(struct vml_reader **out, struct vml_aws *aws, const char *snapshot,
                  struct vml_error *err);
 
+/* --- ec2_image.c ---------------------------------------------------------------------------------
+ */
+
+/* What EC2 says of an image, by its ID or, of one's own, its name; *out is to be cleared.
+ * VML_ENOTFOUND InvalidAMIID.NotFound, VML_EREFUSED image/ambiguous: a name of several. */
+int vml_aws_image(struct vml_aws *aws, const char *id_or_name, struct vml_image *out,
+                  struct vml_error *err);
+
 /* --- publish.c: disks become snapshots of EBS, and these an AMI
  * ----------------------------------- */
 

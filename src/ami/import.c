@@ -118,15 +118,13 @@ static int map_disks(struct import *m, struct vml_error *err)
     return 0;
 }
 
-static int check_first(struct import *m, struct vml_db *db, struct vml_error *err)
+static int check_first(struct import *m, struct vml_error *err)
 {
     if (fill_image(m, err) < 0 || settle(m, err) < 0 || vml_rule_record(&m->image, err) < 0)
         return -1;
     if (m->n == 0)
         return vml_fail(err, VML_EDATA, "import/no-disk", "the package has no disk to boot from");
-    if (map_disks(m, err) < 0 || vml_rule_register(&m->image, NULL, err) < 0)
-        return -1;
-    return vml_registry_name_free(db, &m->image, err);
+    return map_disks(m, err) < 0 ? -1 : vml_rule_register(&m->image, NULL, err);
 }
 
 /* Early, so that no byte is read for nothing. */
@@ -276,18 +274,45 @@ static int add_image(void *arg, struct vml_db *db, struct vml_error *err)
     return 0;
 }
 
+/* Takes over what *image says. */
+static void begin(struct import *m, struct vml_package *p, const struct vml_import *how,
+                  struct vml_image *image)
+{
+    m->p = p;
+    m->how = how;
+    m->n = vml_package_count(p);
+    m->copy = how->copy ? how->copy : &m->own_copy;
+    m->notes = how->notes ? how->notes : &m->own_notes;
+    m->image = *image;
+    *image = (struct vml_image){ 0 };
+    m->said = vml_firmware_said(&m->image, vml_package_machine(p), how->force_boot);
+    m->kernel_said = m->image.kernel[0];
+}
+
+int vml_import_plan(struct vml_package *p, const struct vml_import *how, struct vml_image *image,
+                    struct vml_error *err)
+{
+    VML_AUTO(import_clear) struct import m = { 0 };
+    uint64_t size;
+    begin(&m, p, how, image);
+    if (check_first(&m, err) < 0 || look_first(&m, err) < 0)
+        return -1;
+    size = vml_package_disk(p, 0)->capacity;
+    if (m.looked && size != VML_SIZE_UNKNOWN &&
+        vml_image_look(&m.image, vml_div_up(size, VML_GIB), &m.boot, m.notes, err) < 0)
+        return -1;
+    *image = m.image;
+    m.image = (struct vml_image){ 0 };
+    return 0;
+}
+
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
                struct vml_image *image, struct vml_error *err)
 {
-    VML_AUTO(import_clear) struct import m = { .p = p, .how = how, .n = vml_package_count(p) };
-    m.copy = how->copy ? how->copy : &m.own_copy;
-    m.notes = how->notes ? how->notes : &m.own_notes;
-    m.image = *image;
-    *image = (struct vml_image){ 0 };
-    m.said = vml_firmware_said(&m.image, vml_package_machine(p), how->force_boot);
-    m.kernel_said = m.image.kernel[0];
-    if (check_first(&m, vml_store_db(s), err) < 0 || check_key(&m, s, err) < 0 ||
-        look_first(&m, err) < 0)
+    VML_AUTO(import_clear) struct import m = { 0 };
+    begin(&m, p, how, image);
+    if (check_first(&m, err) < 0 || vml_registry_name_free(vml_store_db(s), &m.image, err) < 0 ||
+        check_key(&m, s, err) < 0 || look_first(&m, err) < 0)
         return -1;
     m.snapshots = calloc(m.n, sizeof *m.snapshots);
     if (!m.snapshots)

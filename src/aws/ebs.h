@@ -58,6 +58,7 @@ struct ebs_put {
     const char *snapshot;        /* pending */
     struct ledger *ledger;       /* what of it was put already; what is put now is noted there */
     const struct ledger *parent; /* what the parent has; NULL: there is none */
+    bool dry_run;                /* blocks are only counted */
     _Atomic uint64_t put;        /* blocks that were put by the writer .. */
     _Atomic uint64_t known;      /* .. and those that are there already */
 };

@@ -89,8 +89,9 @@ static int put_block(struct ebs_writer *w, uint64_t block, const uint8_t *bytes,
         atomic_fetch_add(&p->known, 1);
         return 0;
     }
-    if (ebs_put_block(w->aws, p->snapshot, block, bytes, digest, err) < 0 ||
-        ledger_put(p->ledger, block, digest, err) < 0)
+    if (!p->dry_run && ebs_put_block(w->aws, p->snapshot, block, bytes, digest, err) < 0)
+        return -1;
+    if (ledger_put(p->ledger, block, digest, err) < 0)
         return -1;
     atomic_fetch_add(&p->put, 1);
     return 0;
@@ -135,6 +136,8 @@ static int writer_finish(struct vml_writer *base, uint64_t size, struct vml_erro
     uint64_t count;
 
     (void)size;
+    if (w->p->dry_run)
+        return 0;
     if (ledger_sync(w->p->ledger, err) < 0 || ledger_sum(w->p->ledger, sum, &count, err) < 0)
         return -1;
     return ebs_complete(w->aws, w->p->snapshot, count, sum, err);

@@ -176,8 +176,8 @@ static int read_image(xmlNode *item, struct vml_image *a, struct vml_error *err)
     return read_tags(xml_find(item, "tagSet"), a, err);
 }
 
-int ec2_image(struct vml_aws *aws, const char *id_or_name, struct vml_image *out,
-              struct vml_error *err)
+int vml_aws_image(struct vml_aws *aws, const char *id_or_name, struct vml_image *out,
+                  struct vml_error *err)
 {
     VML_AUTO(ec2_clear) struct ec2_request r = { 0 };
     VML_AUTO(xml_freep) xmlDoc *doc = NULL;
@@ -266,7 +266,7 @@ static int look_at_image(struct vml_aws *aws, const char *id, char state[32], st
 {
     VML_AUTO(vml_image_clear) struct vml_image a = { 0 };
 
-    if (ec2_image(aws, id, &a, err) < 0)
+    if (vml_aws_image(aws, id, &a, err) < 0)
         return -1;
     snprintf(state, 32, "%s", a.state);
     if (strcmp(a.state, "failed") == 0 || strcmp(a.state, "error") == 0 ||

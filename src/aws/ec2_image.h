@@ -8,10 +8,6 @@
 /* RegisterImage, with everything that has a default said: *again as ec2_send has it. */
 int ec2_register(struct vml_aws *aws, const struct vml_image *a, char id[32], bool *again,
                  struct vml_error *err);
-/* DescribeImages of one ID, or of one's own image of a name: VML_ENOTFOUND InvalidAMIID.NotFound;
- * VML_EREFUSED image/ambiguous where a name has several.  *out is to be cleared. */
-int ec2_image(struct vml_aws *aws, const char *id_or_name, struct vml_image *out,
-              struct vml_error *err);
 struct ec2_snapshot {
     char state[32]; /* "pending", "completed", "error" */
     char message[128];

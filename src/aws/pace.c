@@ -4,11 +4,13 @@
 
 #include "http.h"
 
-#define CUT      0.6 /* of the rate that got through */
-#define GROW     0.1 /* requests a second more, with every answer: a tenth more in a second */
+#define CUT      0.7 /* of the rate that got through */
+#define GROW     0.3 /* requests a second more with every answer: a third more in a second */
 #define CUT_REST 0.5 /* seconds in which refusals are of requests from before the last cut */
 #define WINDOW   2.0
 #define RATE_MIN 0.5
+#define LENIENT  50.0   /* what the rate is cut to at least by a refusal that comes alone .. */
+#define ALONE    5.0    /* .. so many seconds after the last */
 #define RATE_MAX 5000.0 /* a rate that grew so far is none */
 #define REFILL   0.25   /* of a retry, for every answer */
 
@@ -67,10 +69,12 @@ void pace_throttled(struct pace *p)
     p->stats.throttled++;
     rate = measured(p, now);
     if (now - p->cut > CUT_REST) {
+        double least = now - p->cut > ALONE ? LENIENT : RATE_MIN;
+
         p->cut = now;
         if (p->rate > 0 && p->rate < rate)
             rate = p->rate;
-        p->rate = rate * CUT > RATE_MIN ? rate * CUT : RATE_MIN;
+        p->rate = rate * CUT > least ? rate * CUT : least;
     }
     pthread_mutex_unlock(&p->lock);
 }

@@ -6,46 +6,22 @@
  * What was done is noted (job.h) before and after each step that leaves something in the account,
  * so that a kill at any place is gone on from. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ec2_image.h"
-#include "job.h"
+#include "publish.h"
 
 enum { TIMEOUT = 4320 }; /* minutes without a block after which EBS gives a snapshot up: its most */
-
-struct publish {
-    struct vml_aws *aws;
-    struct vml_publish *how;
-    struct vml_image *image;
-    struct job job;
-    size_t n; /* disks */
-};
 
 static void publish_clear(struct publish *p)
 {
     job_clear(&p->job);
 }
 
-static void say(const struct publish *p, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void say(const struct publish *p, const char *fmt, ...)
-{
-    char line[1024];
-    va_list ap;
-
-    if (p->how->say == NULL)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    p->how->say(p->how->say_arg, line);
-}
-
 static void tell_state(void *arg, const char *id, const char *state)
 {
-    say(arg, "%s is %s", id, state[0] != '\0' ? state : "not known yet");
+    publish_say(arg, "%s is %s", id, state[0] != '\0' ? state : "not known yet");
 }
 
 /* The mapping of disk i. */
@@ -57,11 +33,6 @@ static struct vml_mapping *mapping_of(const struct publish *p, size_t i)
         if (p->image->mappings[k].snapshot[0] != '\0' && n++ == i)
             return &p->image->mappings[k];
     return NULL;
-}
-
-static const char *parent_of(const struct publish *p, size_t i)
-{
-    return i < p->how->n_parents ? p->how->parents[i] : "";
 }
 
 /* --- one disk ------------------------------------------------------------------------------------
@@ -104,7 +75,7 @@ static int start_disk(struct publish *p, size_t i, uint64_t size, struct vml_err
         return 0;
     if (d->token[0] == '\0') {
         d->gib = vml_div_up(size, VML_GIB);
-        snprintf(d->parent, sizeof d->parent, "%s", parent_of(p, i));
+        snprintf(d->parent, sizeof d->parent, "%s", publish_parent_id(p, i));
         if (vml_uuid_new(raw, d->token, err) < 0 || job_save(&p->job, err) < 0)
             return -1;
     }
@@ -120,51 +91,8 @@ static int start_disk(struct publish *p, size_t i, uint64_t size, struct vml_err
                                      .kms_key = p->how->kms_key };
     if (ebs_start(p->aws, &start, d->snapshot, err) < 0)
         return -1;
-    say(p, "%s takes disk %zu", d->snapshot, i + 1);
+    publish_say(p, "%s takes disk %zu", d->snapshot, i + 1);
     return job_save(&p->job, err);
-}
-
-/* Of a parent that is noted nowhere: where it has blocks, but not what is in them. */
-static int list_parent(struct publish *p, const char *id, uint64_t blocks, struct ledger **out,
-                       struct vml_error *err)
-{
-    struct ledger_head head = { .blocks = blocks };
-
-    snprintf(head.snapshot, sizeof head.snapshot, "%s", id);
-    if (ledger_create(out, NULL, &head, err) < 0)
-        return -1;
-    vml_note(p->how->notes, "publish/parent",
-             "it is not noted here what is in %s: of a disk whose parent that is all data are sent",
-             id);
-    for (uint64_t from = 0; from < blocks;) {
-        struct ebs_page page;
-        int rc;
-
-        if (ebs_list(p->aws, id, from, &page, err) < 0)
-            return -1;
-        rc = 0;
-        for (size_t i = 0; rc == 0 && i < page.n; i++)
-            rc = ledger_put(*out, page.items[i].block, ebs_unknown, err);
-        from = page.end > from ? page.end : UINT64_MAX;
-        ebs_page_clear(&page);
-        if (rc < 0)
-            return -1;
-        if (vml_interrupted())
-            return vml_fail_interrupted(err);
-    }
-    return 0;
-}
-
-/* NULL: there is no parent. */
-static int parent_ledger(struct publish *p, const char *id, uint64_t blocks, struct ledger **out,
-                         struct vml_error *err)
-{
-    *out = NULL;
-    if (id[0] == '\0')
-        return 0;
-    if (job_known(&p->job, id, blocks, out, err) < 0)
-        return -1;
-    return *out != NULL ? 0 : list_parent(p, id, blocks, out, err);
 }
 
 static int send_disk(struct publish *p, size_t i, struct vml_reader *r, struct vml_error *err)
@@ -183,7 +111,7 @@ static int send_disk(struct publish *p, size_t i, struct vml_reader *r, struct v
                         " GiB with which this was begun: begin anew",
                         i + 1, d->gib);
     if (job_ledger(&p->job, i, blocks, &ledger, err) < 0 ||
-        parent_ledger(p, d->parent, blocks, &parent, err) < 0)
+        publish_parent(p, d->parent, blocks, &parent, err) < 0)
         return -1;
     put.ledger = ledger;
     put.parent = parent;
@@ -256,7 +184,8 @@ static int find_own(struct publish *p, struct vml_error *err)
     VML_AUTO(vml_image_clear) struct vml_image there = { 0 };
     struct vml_error refusal = *err;
 
-    if (ec2_image(p->aws, p->image->name, &there, err) < 0 || !same_snapshots(p->image, &there)) {
+    if (vml_aws_image(p->aws, p->image->name, &there, err) < 0 ||
+        !same_snapshots(p->image, &there)) {
         *err = refusal;
         return -1;
     }
@@ -276,7 +205,7 @@ static int register_image(struct publish *p, struct vml_error *err)
     if (ec2_register(p->aws, p->image, p->image->id, NULL, err) < 0 &&
         (strcmp(err->slug, "InvalidAMIName.Duplicate") != 0 || find_own(p, err) < 0))
         return -1;
-    say(p, "%s is registered", p->image->id);
+    publish_say(p, "%s is registered", p->image->id);
     return ec2_wait_image(p->aws, p->image->id, tell_state, p, err);
 }
 
@@ -287,7 +216,7 @@ static int check_name(struct publish *p, struct vml_error *err)
 
     if (p->job.found)
         return 0; /* it may be the job's own */
-    if (ec2_image(p->aws, p->image->name, &there, err) == 0)
+    if (vml_aws_image(p->aws, p->image->name, &there, err) == 0)
         return vml_fail(err, VML_EEXISTS, "InvalidAMIName.Duplicate",
                         "AMI name %s is already in use by AMI %s", p->image->name, there.id);
     if (strcmp(err->slug, "image/ambiguous") == 0)
@@ -346,6 +275,10 @@ static int after_failure(struct publish *p, struct vml_error *err)
                  p->image->id, vml_aws_region(p->aws));
         return -1;
     }
+    if (p->job.disks[0].token[0] == '\0' && p->job.disks[1].token[0] == '\0') {
+        (void)job_end(&p->job, false, &ignored); /* nothing was made */
+        return -1;
+    }
     if (!may_mend(err) || p->how->cleanup) {
         (void)take_back(p, &ignored);
         return -1;
@@ -400,6 +333,8 @@ int vml_publish(struct vml_aws *aws, struct vml_publish *how, struct vml_image *
     VML_AUTO(publish_clear)
     struct publish p = { .aws = aws, .how = how, .image = image, .job = { .lock = -1 } };
 
+    if (how->dry_run)
+        return publish_dry(&p, err);
     if (begin(&p, err) < 0)
         return -1;
     if (publish_disks(&p, err) < 0 || register_image(&p, err) < 0)

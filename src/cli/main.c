@@ -24,6 +24,9 @@ static const struct verb verbs[] = {
     { "snapshot", cmd_snapshot, "list, show, copy, diff, delete: the disks beneath the AMIs" },
     { "key", cmd_key, "create, list, grant, rotate: what snapshots are encrypted with" },
     { "store", cmd_store, "init, stats, verify, gc, rebuild: where the disks are kept" },
+#ifdef VMLIFT_AWS
+    { "publish", cmd_publish, "make an AMI in AWS of a file or a local AMI" },
+#endif
 #ifdef VMLIFT_SERVE
     { "serve", cmd_serve, "serve the store to clients of AWS" },
 #endif

@@ -8,7 +8,7 @@
 
 #define WIDTH      80u
 #define HELP_AT    24u /* column of an option's help */
-#define OPTS_MAX   40  /* of one verb */
+#define OPTS_MAX   64  /* of one verb */
 #define COUNT_MAX  1024
 #define LONG_FIRST 256 /* above the letters */
 

@@ -47,20 +47,24 @@ static void draw(struct progress *p, double seconds)
 {
     uint64_t done = p->before + p->current;
     double rate = seconds > 0 ? (double)done / seconds : 0;
-    char size[32], tail[96], line[256], bar[129];
+    char size[32], tail[160], line[256], bar[129], more[64] = "";
+
+    if (p->more != NULL)
+        p->more(p->more_arg, more, sizeof more);
 
     if (p->total == VML_SIZE_UNKNOWN || p->total == 0) {
         char per_second[32];
-        snprintf(line, sizeof line, "%s  %s/s", vml_size_format(size, done),
-                 vml_size_format(per_second, (uint64_t)rate));
+        snprintf(line, sizeof line, "%s  %s/s%s", vml_size_format(size, done),
+                 vml_size_format(per_second, (uint64_t)rate), more);
         show(p, line);
         return;
     }
     double part = done < p->total ? (double)done / (double)p->total : 1;
     unsigned eta =
         rate > 0 ? (unsigned)((double)(p->total - vml_min_u64(done, p->total)) / rate) : 0;
-    int n = snprintf(tail, sizeof tail, " %3d%%  %s/s  ETA %u:%02u:%02u", (int)(part * 100),
-                     vml_size_format(size, (uint64_t)rate), eta / 3600, eta / 60 % 60, eta % 60);
+    int n =
+        snprintf(tail, sizeof tail, " %3d%%  %s/s  ETA %u:%02u:%02u%s", (int)(part * 100),
+                 vml_size_format(size, (uint64_t)rate), eta / 3600, eta / 60 % 60, eta % 60, more);
     int room = columns() - n - 3; /* the brackets, and the last column stays free */
     room = room > 128 ? 128 : room < 0 ? 0 : room;
     memset(bar, ' ', (size_t)room);

@@ -12,6 +12,9 @@ struct progress {
     uint64_t before, current; /* bytes of the disks that are done, and of this one */
     struct timespec start, drawn;
     int shown; /* columns on the screen */
+    /* What else is worth a few columns at the line's end; may be NULL. */
+    void (*more)(void *more_arg, char *buf, size_t size);
+    void *more_arg;
 };
 
 /* Shows itself on a terminal, elsewhere only when asked to (-p). */

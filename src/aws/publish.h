@@ -1,0 +1,26 @@
+/* One publish, of publish.c, publish_parent.c and publish_dry.c. */
+#ifndef VMLIFT_AWS_PUBLISH_H
+#define VMLIFT_AWS_PUBLISH_H
+
+#include "job.h"
+
+struct publish {
+    struct vml_aws *aws;
+    struct vml_publish *how;
+    struct vml_image *image;
+    struct job job;
+    size_t n; /* disks */
+};
+void publish_say(const struct publish *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The snapshot that disk i is to be a child of, or "". */
+const char *publish_parent_id(const struct publish *p, size_t i);
+/* What it has, as far as that is known; NULL: id is "", there is no parent. */
+int publish_parent(struct publish *p, const char *id, uint64_t blocks, struct ledger **out,
+                   struct vml_error *err);
+
+/* Reads the disks and says what would be done with them. */
+int publish_dry(struct publish *p, struct vml_error *err);
+
+#endif
