@@ -228,7 +228,7 @@ int instance_region(char region[32], struct http *http, char *const *env, struct
     int rc = metadata_open(&m, http, env, err);
 
     if (rc > 0)
-        rc = metadata_get(&a, &m, http, "placement/region", "", err);
+        rc = metadata_get(&a, &m, http, "placement/", "region", err);
     if (rc > 0)
         snprintf(region, 32, "%s", a.body);
     return rc;

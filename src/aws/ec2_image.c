@@ -114,17 +114,18 @@ static uint64_t text_number(xmlNode *in, const char *path)
 static int read_mapping(xmlNode *item, struct vml_image *a, struct vml_error *err)
 {
     struct vml_mapping m = { 0 };
+    xmlNode *ebs = xml_find(item, "ebs");
 
     READ(item, "deviceName", m.device);
     READ(item, "virtualName", m.virtual_name);
     m.no_device = xml_find(item, "noDevice") != NULL;
-    READ(item, "ebs/snapshotId", m.snapshot);
-    READ(item, "ebs/volumeType", m.volume_type);
-    m.size_gib = text_number(item, "ebs/volumeSize");
-    m.iops = text_number(item, "ebs/iops");
-    m.throughput = text_number(item, "ebs/throughput");
-    m.delete_on_termination = text_is(item, "ebs/deleteOnTermination", "true");
-    m.encrypted = text_is(item, "ebs/encrypted", "true");
+    READ(ebs, "snapshotId", m.snapshot);
+    READ(ebs, "volumeType", m.volume_type);
+    m.size_gib = text_number(ebs, "volumeSize");
+    m.iops = text_number(ebs, "iops");
+    m.throughput = text_number(ebs, "throughput");
+    m.delete_on_termination = text_is(ebs, "deleteOnTermination", "true");
+    m.encrypted = text_is(ebs, "encrypted", "true");
     return vml_image_map(a, &m, err);
 }
 

@@ -13,7 +13,7 @@ enum fault_kind {
 };
 struct fault {
     enum fault_kind kind;
-    char code[48];   /* "InvalidSnapshot.InUse"; "http/503" when the answer has none */
+    char code[48];   /* "InvalidSnapshot.InUse"; http/STATUS when the answer has none */
     char reason[48]; /* EBS's: "SNAPSHOT_NOT_FOUND" */
     char message[400];
 };

@@ -20,8 +20,7 @@ struct verb {
 };
 
 verb_fn cmd_convert, cmd_info, cmd_map, cmd_hash, cmd_check, cmd_compare, cmd_import, cmd_export,
-    cmd_inspect, cmd_prep, cmd_image, cmd_snapshot, cmd_store, cmd_key, cmd_serve,
-    cmd_publish;
+    cmd_inspect, cmd_prep, cmd_image, cmd_snapshot, cmd_store, cmd_key, cmd_serve, cmd_publish;
 
 /* Runs the row that argv[1] names, with argv moved on by one.  group is "" for the program's own
  * table, "image" and so on for a group's. */
