@@ -24,6 +24,7 @@ struct vml_appliance {
     /* "NAME=VALUE", NULL ends it: nbdkit's, and libguestfs's settings (LIBGUESTFS_BACKEND and so
      * on, guestfs(3)); where it does not name a backend, it is "direct". */
     char *const *environment;
+    bool network;    /* programs of the guest reach what this machine reaches */
     const char *tmp; /* the folder for sockets, in a folder of their own; NULL: /tmp */
     /* May be NULL.  How far the call is that libguestfs is busy with, the start first of all. */
     void (*progress)(void *arg, unsigned percent);

@@ -207,6 +207,7 @@ static int prepare(struct job *j, const char *src, const struct vml_open *open, 
         if (appliance_add_file(&j->appliance, src, open, disk, overlay, err) < 0)
             return -1;
     }
+    j->appliance.how.network = how.network;
     if (vml_prep(appliance_how(&j->appliance), &how, &j->prepared, err) < 0)
         return -1;
     if (j->prepared.windows)
@@ -214,6 +215,11 @@ static int prepare(struct job *j, const char *src, const struct vml_open *open, 
                         "%s: %s: only Linux is prepared, and nothing was changed or written: check "
                         "--target aws tells what is to be done in it",
                         src, j->prepared.os);
+    /* A file system that was mounted is not the same bytes any more: what is ready is copied as it
+     * is.
+     */
+    if (j->prepared.n_changes == 0)
+        j->disks.read = NULL;
     return how.dry_run ? 0 : scratch_hide(&j->scratch, err);
 }
 

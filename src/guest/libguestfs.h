@@ -70,6 +70,7 @@
     X(set_backend)                             \
     X(set_error_handler)                       \
     X(set_event_callback)                      \
+    X(set_network)                             \
     X(set_tmpdir)                              \
     X(sh)                                      \
     X(shutdown)                                \

@@ -57,6 +57,18 @@ static int by_depth(const void *a, const void *b)
     return (int)strlen(x->at) - (int)strlen(y->at);
 }
 
+/* Of Btrfs a mount is of a subvolume of the device. */
+static bool is_there(const struct vml_prep_guest *g, const char *mountable)
+{
+    VML_AUTO(vml_freep)
+    char *device = vml_guestfs.mountable_device(vml_session_guestfs(g->session), mountable);
+
+    for (size_t i = 0; device != NULL && i < g->guest.n_volumes; i++)
+        if (strcmp(g->guest.volumes[i].device, device) == 0)
+            return true;
+    return false;
+}
+
 /* "/" first, then what is in it. */
 static int mount_all(struct vml_prep_guest *g, char *const *pairs, struct vml_notes *notes,
                      struct vml_error *err)
@@ -75,6 +87,8 @@ static int mount_all(struct vml_prep_guest *g, char *const *pairs, struct vml_no
     for (size_t i = 0; i < n; i++) {
         if (vml_guestfs.mount(h, mounts[i].device, mounts[i].at) == 0)
             continue;
+        if (strcmp(mounts[i].at, "/") != 0 && !is_there(g, mounts[i].device))
+            continue; /* that is fstab's matter */
         if (strcmp(mounts[i].at, "/") == 0 || vml_interrupted())
             return vml_session_fail(g->session, err, "%s", mounts[i].device);
         vml_note(notes, "prep/not-mounted", "%s: was not looked into: %s", mounts[i].at,

@@ -141,13 +141,26 @@ static int op_link(void *arg, const char *target, const char *path, struct vml_e
                : 0;
 }
 
+/* Of much that a program complained of, the end. */
+static const char *last_words(const char *text)
+{
+    const char *line, *at = text;
+
+    if (text == NULL)
+        return "it failed";
+    while (strlen(at) > 300 && (line = strchr(at, '\n')) != NULL)
+        at = line + 1;
+    return at;
+}
+
 static int op_run(void *arg, const char *command, struct vml_error *err)
 {
     const struct vml_prep_guest *g = arg;
     VML_AUTO(vml_freep) char *output = NULL, *words = NULL;
 
     /* The appliance's own settings are none of the guest's. */
-    if (asprintf(&words, "export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; cd /; %s 2>&1",
+    if (asprintf(&words,
+                 "export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; cd / && { %s; } >/dev/null",
                  command) < 0)
         return vml_fail_nomem(err);
     output = vml_guestfs.sh(handle(g), words);
@@ -156,7 +169,7 @@ static int op_run(void *arg, const char *command, struct vml_error *err)
     if (vml_interrupted())
         return vml_fail_interrupted(err);
     return vml_fail(err, VML_EIO, "prep/command", "%s: %s", command,
-                    vml_guestfs.last_error(handle(g)));
+                    last_words(vml_guestfs.last_error(handle(g))));
 }
 
 const struct vml_guest_ops vml_prep_guest_ops = { .stat = op_stat,

@@ -298,7 +298,8 @@ static int start_guestfs(struct vml_session *s, struct vml_error *err)
                                            GUESTFS_EVENT_LIBRARY | GUESTFS_EVENT_WARNING |
                                            GUESTFS_EVENT_TRACE,
                                        0, s) < 0 ||
-        vml_guestfs.set_backend(s->g, "direct") < 0)
+        vml_guestfs.set_backend(s->g, "direct") < 0 ||
+        vml_guestfs.set_network(s->g, s->how->network) < 0)
         return vml_session_fail(s, err, "libguestfs");
     if (set_environment(s, err) < 0)
         return -1;
