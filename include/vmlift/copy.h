@@ -15,7 +15,9 @@ struct vml_copy {
     /* Called now and then, one call at a time, from any worker.  size is VML_SIZE_UNKNOWN for a raw
      * pipe. */
     void (*progress)(void *arg, uint64_t done, uint64_t size);
-    void *arg;
+    /* Is it not wanted any more?  It then ends as by an interruption.  Any thread; may be NULL. */
+    bool (*stop)(void *arg);
+    void *arg; /* of both */
     struct {
         uint64_t data, zero, hole; /* filled in: bytes of the disk by what reached the writer */
     } bytes;

@@ -318,6 +318,11 @@ static struct slot *free_slot(struct job *j, struct slot *own)
 
 /* --- workers -------------------------------------------------------------------------------- */
 
+static bool stopped(const struct job *j)
+{
+    return vml_interrupted() || (j->opts->stop != NULL && j->opts->stop(j->opts->arg));
+}
+
 /* One chunk from the reader to the writer.  False: no more of them for this worker. */
 static bool carry(struct job *j, struct slot *own)
 {
@@ -340,7 +345,7 @@ static bool carry(struct job *j, struct slot *own)
         clear_pieces(s);
         return false;
     }
-    if (vml_interrupted()) {
+    if (stopped(j)) {
         rc = vml_fail_interrupted(&err);
         ticket = 0; /* nothing that is under way is wanted any more */
     } else if (rc > 0) {
@@ -416,7 +421,7 @@ static void job_clear(struct job *j)
 
 static int finish(struct job *j, struct vml_error *err)
 {
-    if (vml_interrupted())
+    if (stopped(j))
         return vml_fail_interrupted(err);
     if (j->r->ops->end != NULL && j->r->ops->end(j->r, err) < 0)
         return reader_failed(j, err);
