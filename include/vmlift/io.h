@@ -60,6 +60,9 @@ int vml_input_decompress(struct vml_input **out, struct vml_input *of, uint64_t 
  * out; input/kind where it is no plain file. */
 int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
                       struct vml_error *err);
+/* The same of a folder that is named, in which anything may have a colon in its name. */
+int vml_input_beneath(struct vml_input **out, const char *folder, const char *name,
+                      struct vml_error *err);
 /* From now on `in` has no folder: what lies in a package is read by itself. */
 void vml_input_alone(struct vml_input *in);
 /* Is the file that `in` reads from, through windows, streams and callbacks that say so, still the

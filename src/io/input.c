@@ -400,27 +400,14 @@ static int open_beneath(const char *folder, const char *name, struct vml_error *
     return vml_fail_errno(err, "%s/%s", folder, name);
 }
 
-int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
-                      struct vml_error *err)
+/* The plain file of that name, which has been looked at. */
+static int open_in_folder(struct vml_input **out, const char *folder, const char *name,
+                          struct vml_error *err)
 {
-    VML_AUTO(vml_freep) char *copy = NULL;
     VML_AUTO(vml_freep) char *path = NULL;
     VML_AUTO(vml_input_freep) struct vml_input *new = NULL;
-    const char *folder;
     struct stat st;
 
-    while (in->ops == &window_ops && in->base == 0 && in->size == in->of->size)
-        in = in->of;
-    copy = strdup(in->name);
-    if (copy == NULL)
-        return vml_fail_nomem(err);
-    if (!in->by_path || in->alone || !in->can_seek)
-        return vml_fail(err, VML_EUNSUPPORTED, "input/no-folder",
-                        "%s: lies beside a file, but this is a pipe or part of a package", name);
-    if (name[0] == '\0' || name[0] == '/' || has_scheme(name) || goes_up(name))
-        return vml_fail(err, VML_EREFUSED, "input/outside",
-                        "%s: not the name of a file in the same folder", name);
-    folder = dirname(copy);
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
         path = NULL;
         return vml_fail_nomem(err);
@@ -441,6 +428,34 @@ int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *
     *out = new;
     new = NULL;
     return 0;
+}
+
+int vml_input_beneath(struct vml_input **out, const char *folder, const char *name,
+                      struct vml_error *err)
+{
+    if (name[0] == '\0' || name[0] == '/' || goes_up(name))
+        return vml_fail(err, VML_EREFUSED, "input/outside", "%s: not the name of a file in %s",
+                        name, folder);
+    return open_in_folder(out, folder, name, err);
+}
+
+int vml_input_sibling(struct vml_input **out, struct vml_input *in, const char *name,
+                      struct vml_error *err)
+{
+    VML_AUTO(vml_freep) char *copy = NULL;
+
+    while (in->ops == &window_ops && in->base == 0 && in->size == in->of->size)
+        in = in->of;
+    copy = strdup(in->name);
+    if (copy == NULL)
+        return vml_fail_nomem(err);
+    if (!in->by_path || in->alone || !in->can_seek)
+        return vml_fail(err, VML_EUNSUPPORTED, "input/no-folder",
+                        "%s: lies beside a file, but this is a pipe or part of a package", name);
+    if (name[0] == '\0' || name[0] == '/' || has_scheme(name) || goes_up(name))
+        return vml_fail(err, VML_EREFUSED, "input/outside",
+                        "%s: not the name of a file in the same folder", name);
+    return open_in_folder(out, dirname(copy), name, err);
 }
 
 void vml_input_alone(struct vml_input *in)
