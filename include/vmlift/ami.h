@@ -146,8 +146,9 @@ struct vml_import {
  * *image says what the image is to be: name, owner, region, architecture, virtualization, root
  * device, and what of the rest is known; architecture, boot mode, platform and the kernel of a
  * paravirtual one are found where they are "".  Its mappings add devices without a snapshot; one of
- * the device of a disk (vml_rule_nth_device) says what that disk's volume is.  It becomes the
- * record that is registered, or empty where that fails. */
+ * the device of a disk (vml_rule_nth_device) says what that disk's volume is; one with a snapshot
+ * and a size is of one that was made for the image.  It becomes the record that is registered, or
+ * empty where that fails. */
 int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_import *how,
                struct vml_image *image, struct vml_error *err);
 
@@ -157,6 +158,11 @@ int vml_import(struct vml_store *s, struct vml_package *p, const struct vml_impo
  * are not used; whether the name is free is not asked. */
 int vml_import_plan(struct vml_package *p, const struct vml_import *how, struct vml_image *image,
                     struct vml_error *err);
+/* A lone disk becomes a snapshot: what ImportSnapshot does.  what->owner, region, description and
+ * key are taken from *what, as of vml_txn_snapshot, the rest is filled in; `from` is what its
+ * history says. */
+int vml_import_snapshot(struct vml_store *s, struct vml_reader *disk, const char *from,
+                        struct vml_copy *copy, struct vml_snapshot *what, struct vml_error *err);
 
 /* Writes an image (its disks in mapping order, the root first) or a lone snapshot to `o`, which it
  * takes over also on failure. */
