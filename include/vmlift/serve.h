@@ -39,7 +39,8 @@ int vml_access_key_each(const char *dir, vml_access_key_fn *fn, void *arg, struc
 
 /* --- server.c --------------------------------------------------------------------------------- */
 
-/* A request that was answered: for a log. Valid until the function returns. */
+/* A request that was answered, or a task that has ended: for a log. Valid until the function
+ * returns. */
 struct vml_served {
     const char *id;                                  /* the request's */
     const char *account, *region, *service, *action; /* "" where that was not to be found out */
@@ -61,6 +62,7 @@ struct vml_serve_config {
     bool plain_anywhere;        /* plain HTTP also where others can listen in: behind a proxy */
     const char *const *regions; /* that are served; none: all that are named like one */
     size_t n_regions;
+    const char *buckets;   /* the folder whose folders are buckets; NULL: there are none */
     vml_served_fn *served; /* may be NULL */
     void *arg;
 };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "local.h"
@@ -15,7 +16,7 @@
 
 struct serve {
     struct local local;
-    const char *listen, *certificate, *private_key;
+    const char *listen, *certificate, *private_key, *buckets;
     struct opt_list regions;
     bool plain, verbose, with_parent;
 };
@@ -31,6 +32,8 @@ static const struct opt opts[] = {
       "serve HTTP also on an address that is not loopback: a proxy in front of it has TLS" },
     { 0, "serve-region", "R", OPT_LIST, offsetof(struct serve, regions),
       "refuse what is signed for another region; may be repeated" },
+    { 0, "buckets", "DIR", OPT_TEXT, offsetof(struct serve, buckets),
+      "the folders in DIR are buckets of S3: what is imported from and exported to" },
     { 0, "exit-with-parent", NULL, OPT_FLAG, offsetof(struct serve, with_parent),
       "end when the process that started this one does" },
     { 'v', "verbose", NULL, OPT_FLAG, offsetof(struct serve, verbose),
@@ -138,6 +141,10 @@ static int serve(const struct cli *cli, struct serve *how, struct vml_error *err
         local_dir(&how->local, &dir, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &made, err) < 0)
         return -1;
+    struct stat st;
+    if (how->buckets != NULL && (stat(how->buckets, &st) < 0 || !S_ISDIR(st.st_mode)))
+        return vml_fail(err, VML_EUSAGE, "usage/buckets", "serve: --buckets %s: not a folder",
+                        how->buckets);
     const struct vml_serve_config config = {
         .dir = dir,
         .store_flags = how->local.shared_fs ? VML_STORE_SHARED_FS : 0,
@@ -147,6 +154,7 @@ static int serve(const struct cli *cli, struct serve *how, struct vml_error *err
         .plain_anywhere = how->plain,
         .regions = how->regions.items,
         .n_regions = how->regions.n,
+        .buckets = how->buckets,
         .served = log_request,
         .arg = how,
     };

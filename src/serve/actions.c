@@ -12,23 +12,30 @@
 #define TOKEN_MAX   64 /* characters: EC2 API reference, "Ensuring idempotency" */
 
 #define MAPPING(name) "BlockDeviceMapping.#." name " "
-#define MAPPINGS                                                                \
-    MAPPING("DeviceName")                                                       \
-    MAPPING("VirtualName")                                                      \
-    MAPPING("NoDevice") MAPPING("Ebs.SnapshotId") MAPPING("Ebs.VolumeSize")     \
-        MAPPING("Ebs.VolumeType") MAPPING("Ebs.Iops") MAPPING("Ebs.Throughput") \
-            MAPPING("Ebs.DeleteOnTermination")                                  \
-                MAPPING("Ebs.Encrypted") "!BlockDeviceMapping.#.Ebs "
+#define MAPPINGS                                                                         \
+    MAPPING("DeviceName")                                                                \
+    MAPPING("VirtualName")                                                               \
+    MAPPING("NoDevice")                                                                  \
+    MAPPING("Ebs.SnapshotId") MAPPING("Ebs.VolumeSize") MAPPING("Ebs.VolumeType")        \
+        MAPPING("Ebs.Iops") MAPPING("Ebs.Throughput") MAPPING("Ebs.DeleteOnTermination") \
+            MAPPING("Ebs.Encrypted") "!BlockDeviceMapping.#.Ebs "
 #define FILTERS "Filter.#.Name Filter.#.Value.# "
 #define PAGES   "MaxResults NextToken "
 #define TAG_SPEC \
     "TagSpecification.#.ResourceType TagSpecification.#.Tag.#.Key TagSpecification.#.Tag.#.Value "
-#define TAGS "ResourceId.# Tag.#.Key Tag.#.Value "
+#define TAGS           "ResourceId.# Tag.#.Key Tag.#.Value "
+#define IMPORT_FILTERS "Filters.#.Name Filters.#.Value.# ImportTaskId.# "
+#define IMPORT                                                                              \
+    "ClientData.Comment ClientData.UploadEnd ClientData.UploadSize ClientData.UploadStart " \
+    "ClientToken Description Encrypted KmsKeyId RoleName "
+#define CONTAINER(at) \
+    at "Description " at "Format " at "Url " at "UserBucket.S3Bucket " at "UserBucket.S3Key "
 #define PERMISSION(name) \
     name ".Add.#.UserId " name ".Add.#.Group " name ".Remove.#.UserId " name ".Remove.#.Group "
 
 static const struct vml_action actions[] = {
     { "CancelImageLaunchPermission", vml_do_cancel_launch_permission, "ImageId" },
+    { "CancelImportTask", vml_do_cancel_import_task, "CancelReason ImportTaskId" },
     { "CopyImage", vml_do_copy_image,
       TAG_SPEC
       "ClientToken CopyImageTags Description Encrypted KmsKeyId Name SourceImageId SourceRegion "
@@ -47,9 +54,13 @@ static const struct vml_action actions[] = {
     { "DeleteSnapshot", vml_do_delete_snapshot, "SnapshotId" },
     { "DeleteTags", vml_do_delete_tags, TAGS },
     { "DeregisterImage", vml_do_deregister_image, "DeleteAssociatedSnapshots ImageId" },
+    { "DescribeExportImageTasks", vml_do_describe_export_image_tasks,
+      FILTERS PAGES "ExportImageTaskId.#" },
     { "DescribeImageAttribute", vml_do_describe_image_attribute, "Attribute ImageId" },
     { "DescribeImages", vml_do_describe_images,
       FILTERS PAGES "ExecutableBy.# ImageId.# IncludeDeprecated IncludeDisabled Owner.#" },
+    { "DescribeImportImageTasks", vml_do_describe_import_image_tasks, IMPORT_FILTERS PAGES },
+    { "DescribeImportSnapshotTasks", vml_do_describe_import_snapshot_tasks, IMPORT_FILTERS PAGES },
     { "DescribeRegions", vml_do_describe_regions, FILTERS "AllRegions RegionName.#" },
     { "DescribeSnapshotAttribute", vml_do_describe_snapshot_attribute, "Attribute SnapshotId" },
     { "DescribeSnapshots", vml_do_describe_snapshots,
@@ -62,6 +73,15 @@ static const struct vml_action actions[] = {
     { "EnableImageDeprecation", vml_do_enable_image_deprecation, "DeprecateAt ImageId" },
     { "EnableImageDeregistrationProtection", vml_do_enable_image_protection,
       "ImageId WithCooldown" },
+    { "ExportImage", vml_do_export_image,
+      TAG_SPEC "ClientToken Description DiskImageFormat ImageId RoleName S3ExportLocation.S3Bucket "
+               "S3ExportLocation.S3Prefix" },
+    { "ImportImage", vml_do_import_image,
+      TAG_SPEC IMPORT CONTAINER(
+          "DiskContainer.#.") "DiskContainer.#.DeviceName !DiskContainer.#.SnapshotId Architecture "
+                              "BootMode Hypervisor "
+                              "LicenseType Platform UsageOperation !LicenseSpecifications" },
+    { "ImportSnapshot", vml_do_import_snapshot, TAG_SPEC IMPORT CONTAINER("DiskContainer.") },
     { "ModifyImageAttribute", vml_do_modify_image_attribute,
       PERMISSION(
           "LaunchPermission") "Attribute Description.Value ImageId ImdsSupport.Value OperationType "

@@ -26,6 +26,11 @@ int vml_is_unwritten(struct vml_request *r, const char *id, bool *yes, struct vm
 /* actions_tag.c */
 vml_action_fn vml_do_create_tags, vml_do_delete_tags, vml_do_describe_tags;
 
+/* actions_task.c */
+vml_action_fn vml_do_import_image, vml_do_import_snapshot, vml_do_export_image,
+    vml_do_cancel_import_task, vml_do_describe_import_image_tasks,
+    vml_do_describe_import_snapshot_tasks, vml_do_describe_export_image_tasks;
+
 /* --- words.c: what parameters say ------------------------------------------------------------- */
 
 /* An ID that is needed: MissingParameter, InvalidAMIID.Malformed, InvalidSnapshotID.Malformed.  A

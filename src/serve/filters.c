@@ -5,16 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int read_one(const struct vml_request *r, unsigned n, const char **name,
+/* filter: how EC2 calls the parameter, which is "Filter" nearly everywhere. */
+static int read_one(const struct vml_request *r, const char *filter, unsigned n, const char **name,
                     struct vml_texts *values, struct vml_error *err)
 {
     char prefix[32];
 
-    snprintf(prefix, sizeof prefix, "Filter.%u.Value", n);
-    *name = vml_param(r, "Filter.%u.Name", n);
+    snprintf(prefix, sizeof prefix, "%s.%u.Value", filter, n);
+    *name = vml_param(r, "%s.%u.Name", filter, n);
     if (*name == NULL || (*name)[0] == '\0')
         return vml_fail(err, VML_EREFUSED, "MissingParameter",
-                        "The request must contain the parameter Filter.%u.Name", n);
+                        "The request must contain the parameter %s.%u.Name", filter, n);
     if (vml_param_list(r, prefix, values, err) < 0)
         return -1;
     if (values->n == 0)
@@ -32,7 +33,7 @@ int vml_request_filters(const struct vml_request *r, struct vml_filters *f, stru
     for (size_t i = 0; i < numbers.n; i++) {
         VML_AUTO(vml_texts_clear) struct vml_texts values = { NULL, 0 };
         const char *name;
-        if (read_one(r, numbers.items[i], &name, &values, err) < 0 ||
+        if (read_one(r, "Filter", numbers.items[i], &name, &values, err) < 0 ||
             vml_filters_add_values(f, name, values.items, values.n, err) < 0)
             return -1;
     }
@@ -74,16 +75,22 @@ static int check(const struct vml_wanted_item *item, const char *names, struct v
 int vml_wanted_read(struct vml_wanted *w, const struct vml_request *r, const char *names,
                     struct vml_error *err)
 {
+    return vml_wanted_read_as(w, r, "Filter", names, err);
+}
+
+int vml_wanted_read_as(struct vml_wanted *w, const struct vml_request *r, const char *filter,
+                       const char *names, struct vml_error *err)
+{
     VML_AUTO(vml_numbers_clear) struct vml_numbers numbers = { NULL, 0 };
 
-    if (vml_param_numbers(r, &numbers, err, "Filter") < 0)
+    if (vml_param_numbers(r, &numbers, err, "%s", filter) < 0)
         return -1;
     w->items = calloc(numbers.n + 1, sizeof *w->items);
     if (w->items == NULL)
         return vml_fail_nomem(err);
     for (size_t i = 0; i < numbers.n; i++) {
         struct vml_wanted_item *item = &w->items[w->n++];
-        if (read_one(r, numbers.items[i], &item->name, &item->values, err) < 0 ||
+        if (read_one(r, filter, numbers.items[i], &item->name, &item->values, err) < 0 ||
             check(item, names, err) < 0)
             return -1;
     }

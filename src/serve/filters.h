@@ -20,6 +20,9 @@ struct vml_wanted {
  * InvalidParameterValue. */
 int vml_wanted_read(struct vml_wanted *w, const struct vml_request *r, const char *names,
                     struct vml_error *err);
+/* The same of a parameter that is called otherwise: "Filters". */
+int vml_wanted_read_as(struct vml_wanted *w, const struct vml_request *r, const char *filter,
+                       const char *names, struct vml_error *err);
 void vml_wanted_clear(struct vml_wanted *w);
 /* Does the text pass all filters of that name?  Without any it does. */
 bool vml_wanted_takes(const struct vml_wanted *w, const char *name, const char *text);

@@ -4,6 +4,7 @@
  *       auth.c    who asks, in which region, for which service
  *       query.c   EC2: what is asked for          ebs.c  EBS: paths, headers, JSON
  *       actions.c EC2: the table of actions
+ *       tasks.c   what takes longer than a request: VM Import/Export
  *       answer.c  what is answered, and how errors look on the wire */
 #ifndef VMLIFT_SERVE_SERVE_H
 #define VMLIFT_SERVE_SERVE_H
@@ -180,9 +181,15 @@ void vml_tokens_end(struct vml_tokens *t, const char *key, const char *answer);
 /* --- server.c --------------------------------------------------------------------------------- */
 
 struct vml_ebs;
+struct vml_task;
+struct vml_tasks;
 struct vml_access_keys *vml_server_keys(struct vml_server *s);
 struct vml_tokens *vml_server_tokens(struct vml_server *s);
 struct vml_ebs *vml_server_ebs(struct vml_server *s);
+struct vml_tasks *vml_server_tasks(struct vml_server *s);
+/* Into the log: a task has ended, well where err is NULL. */
+void vml_server_tell_task(struct vml_server *s, const struct vml_task *t,
+                          const struct vml_error *err);
 const struct vml_serve_config *vml_server_config(const struct vml_server *s);
 /* AuthFailure: the region is not served. */
 int vml_server_region(const struct vml_server *s, const char *region, struct vml_error *err);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "serve/listen.h"
+#include "serve/tasks.h"
 #include "vmlift/codec.h"
 #include "vmlift/key.h"
 
@@ -43,6 +44,7 @@ struct vml_server {
     struct vml_access_keys *keys;
     struct vml_tokens *tokens;
     struct vml_ebs *ebs;
+    struct vml_tasks *task_list;
     pthread_mutex_t lock; /* of the list */
     struct held *stores;
     pthread_mutex_t log_lock;
@@ -71,6 +73,11 @@ struct vml_tokens *vml_server_tokens(struct vml_server *s)
 struct vml_ebs *vml_server_ebs(struct vml_server *s)
 {
     return s->ebs;
+}
+
+struct vml_tasks *vml_server_tasks(struct vml_server *s)
+{
+    return s->task_list;
 }
 
 const struct vml_serve_config *vml_server_config(const struct vml_server *s)
@@ -314,6 +321,32 @@ static void tell(const struct call *c, const struct vml_answer *a)
     pthread_mutex_unlock(&s->log_lock);
 }
 
+void vml_server_tell_task(struct vml_server *s, const struct vml_task *t,
+                          const struct vml_error *err)
+{
+    static const char *const actions[] = { [VML_TASK_IMPORT_IMAGE] = "ImportImage",
+                                           [VML_TASK_IMPORT_SNAPSHOT] = "ImportSnapshot",
+                                           [VML_TASK_EXPORT_IMAGE] = "ExportImage" };
+    bool ours = err != NULL && strncmp(t->message, "ServerError", 11) == 0;
+    const struct vml_served served = { .id = t->id,
+                                       .account = t->account,
+                                       .region = t->region,
+                                       .service = "ec2",
+                                       .action = actions[t->kind],
+                                       .status = err == NULL ? 200
+                                                 : ours      ? 500
+                                                             : 400,
+                                       .code = err != NULL ? err->slug : "",
+                                       .text = err != NULL ? err->text : "",
+                                       .seconds = (double)(t->ended - t->begun) };
+
+    if (s->config.served == NULL)
+        return;
+    pthread_mutex_lock(&s->log_lock);
+    s->config.served(s->config.arg, &served);
+    pthread_mutex_unlock(&s->log_lock);
+}
+
 /* The response owns the body from here on. */
 static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct vml_request *r,
                                    struct vml_answer *a)
@@ -462,6 +495,7 @@ static int start(struct vml_server *s, struct vml_error *err)
         return vml_fail(err, VML_EUNSUPPORTED, "serve/tls", "this libmicrohttpd has no TLS");
     if (vml_access_keys_new(&s->keys, s->config.dir, err) < 0 ||
         vml_tokens_new(&s->tokens, err) < 0 || vml_ebs_new(&s->ebs, s, err) < 0 ||
+        vml_tasks_new(&s->task_list, s, err) < 0 ||
         vml_listen(s->config.listen, tls || s->config.plain_anywhere, tls, &fd, &s->url, err) < 0)
         return -1;
     return start_daemon(s, fd, err);
@@ -502,6 +536,7 @@ void vml_server_run(struct vml_server *s)
     clock_gettime(CLOCK_MONOTONIC, &ticked);
     while (!vml_interrupted()) {
         nap();
+        vml_tasks_work(s->task_list);
         if (seconds_since(&ticked) < 1)
             continue;
         clock_gettime(CLOCK_MONOTONIC, &ticked);
@@ -523,6 +558,7 @@ void vml_server_free(struct vml_server *s)
     if (s->quiet != MHD_INVALID_SOCKET)
         close(s->quiet);
     vml_ebs_free(s->ebs);
+    vml_tasks_free(s->task_list);
     while (s->stores != NULL) {
         struct held *next = s->stores->next;
         held_free(s->stores);
