@@ -11,14 +11,12 @@
 #define NAMESPACE   "http://ec2.amazonaws.com/doc/" API_VERSION "/"
 #define TOKEN_MAX   64 /* characters: EC2 API reference, "Ensuring idempotency" */
 
-#define MAPPING(name) "BlockDeviceMapping.#." name " "
-#define MAPPINGS                                                                         \
-    MAPPING("DeviceName")                                                                \
-    MAPPING("VirtualName")                                                               \
-    MAPPING("NoDevice")                                                                  \
-    MAPPING("Ebs.SnapshotId") MAPPING("Ebs.VolumeSize") MAPPING("Ebs.VolumeType")        \
-        MAPPING("Ebs.Iops") MAPPING("Ebs.Throughput") MAPPING("Ebs.DeleteOnTermination") \
-            MAPPING("Ebs.Encrypted") "!BlockDeviceMapping.#.Ebs "
+#define MAPPING "BlockDeviceMapping.#."
+#define MAPPINGS                                                                             \
+    MAPPING "DeviceName " MAPPING "VirtualName " MAPPING "NoDevice " MAPPING                 \
+            "Ebs.SnapshotId " MAPPING "Ebs.VolumeSize " MAPPING "Ebs.VolumeType " MAPPING    \
+            "Ebs.Iops " MAPPING "Ebs.Throughput " MAPPING "Ebs.DeleteOnTermination " MAPPING \
+            "Ebs.Encrypted !" MAPPING "Ebs "
 #define FILTERS "Filter.#.Name Filter.#.Value.# "
 #define PAGES   "MaxResults NextToken "
 #define TAG_SPEC \
@@ -30,6 +28,7 @@
     "ClientToken Description Encrypted KmsKeyId RoleName "
 #define CONTAINER(at) \
     at "Description " at "Format " at "Url " at "UserBucket.S3Bucket " at "UserBucket.S3Key "
+#define CONTAINERS CONTAINER("DiskContainer.#.")
 #define PERMISSION(name) \
     name ".Add.#.UserId " name ".Add.#.Group " name ".Remove.#.UserId " name ".Remove.#.Group "
 
@@ -77,10 +76,9 @@ static const struct vml_action actions[] = {
       TAG_SPEC "ClientToken Description DiskImageFormat ImageId RoleName S3ExportLocation.S3Bucket "
                "S3ExportLocation.S3Prefix" },
     { "ImportImage", vml_do_import_image,
-      TAG_SPEC IMPORT CONTAINER(
-          "DiskContainer.#.") "DiskContainer.#.DeviceName !DiskContainer.#.SnapshotId Architecture "
-                              "BootMode Hypervisor "
-                              "LicenseType Platform UsageOperation !LicenseSpecifications" },
+      TAG_SPEC IMPORT CONTAINERS
+      "DiskContainer.#.DeviceName !DiskContainer.#.SnapshotId Architecture BootMode Hypervisor "
+      "LicenseType Platform UsageOperation !LicenseSpecifications" },
     { "ImportSnapshot", vml_do_import_snapshot, TAG_SPEC IMPORT CONTAINER("DiskContainer.") },
     { "ModifyImageAttribute", vml_do_modify_image_attribute,
       PERMISSION(

@@ -51,7 +51,7 @@ for format in vmdk vhd raw; do
     qemu-img compare -f "${format/vhd/vpc}" -F raw "${found[0]}" disk.raw >/dev/null || fail "qemu-img: ${found[0]} is another disk"
 done
 "$VMLIFT" info --json buckets/exports/to/export-ami-*.vmdk | jq -e '.subformat == "streamOptimized"' >/dev/null
-[ -z "$(ls outside | grep -v '^disk.vmdk$')" ] || fail "something is outside: $(ls outside)"
+[ "$(ls outside)" = disk.vmdk ] || fail "something is outside: $(ls outside)"
 
 # --- a server that is stopped gives a task up, and leaves nothing of it
 list_snapshots() {
