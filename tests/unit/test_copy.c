@@ -163,6 +163,24 @@ static void reports_progress(void)
     CHECK_INT(c.bytes.data, 8 << 20);
 }
 
+static bool is_enough(void *arg)
+{
+    return atomic_fetch_add((atomic_int *)arg, 1) == 5;
+}
+
+/* One that is not wanted any more ends by itself; the process goes on. */
+static void stop(void)
+{
+    VML_AUTO(vml_reader_freep) struct vml_reader *r = fake_open("data:16M");
+    struct trace t = trace_of(r->size, true);
+    atomic_int asked = 0;
+    struct vml_copy c = { .threads = 4, .stop = is_enough, .arg = &asked };
+    struct vml_error err;
+
+    CHECK_FAILS(vml_copy(r, &t.base, &c, &err), &err, "interrupted");
+    CHECK(!t.finished && !vml_interrupted());
+}
+
 static void interruption(void)
 {
     VML_AUTO(vml_reader_freep) struct vml_reader *r = fake_open("data:16M");
@@ -181,6 +199,7 @@ int main(void)
     batches();
     first_failure();
     reports_progress();
+    stop();
     interruption();
     return 0;
 }

@@ -295,6 +295,11 @@ static void siblings(void)
     CHECK_FAILS(vml_input_sibling(&none, window, "b", &err), &err, "input/no-folder");
     CHECK_OK(vml_input_stream(&stream, in, NULL, NULL, &err), &err);
     CHECK_FAILS(vml_input_sibling(&none, stream, "b", &err), &err, "input/no-folder");
+    CHECK_OK(vml_input_beneath(&none, "s", "sub/c", &err), &err);
+    vml_input_free(none);
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        CHECK_FAILS(vml_input_beneath(&none, "s", list[i].name, &err), &err,
+                    strchr(list[i].name, ':') != NULL ? "io/not-found" : list[i].slug);
     CHECK(system("rm -r s b") == 0);
 }
 
