@@ -181,7 +181,7 @@ static int import_disk(struct doing *d, size_t i, const char *description, struc
 
 static int import_snapshot(struct doing *d, struct vml_error *err)
 {
-    says(d, 22, 95, "downloading/converting");
+    says(d, 22, 95, VML_TASK_CONVERTING);
     return import_disk(d, 0, d->task->description, err);
 }
 

@@ -314,7 +314,7 @@ void vml_tasks_work(struct vml_tasks *tasks)
     /* From now on it is not pending, and nobody else ends it or takes it away. */
     if (t != NULL)
         snprintf(t->message, sizeof t->message, "%s",
-                 t->kind == VML_TASK_IMPORT_SNAPSHOT ? "downloading/converting" : "validating");
+                 t->kind == VML_TASK_IMPORT_SNAPSHOT ? VML_TASK_CONVERTING : "validating");
     vml_tasks_unlock(tasks);
     if (t == NULL)
         return;

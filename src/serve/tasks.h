@@ -10,6 +10,11 @@
 
 enum vml_task_kind { VML_TASK_IMPORT_IMAGE, VML_TASK_IMPORT_SNAPSHOT, VML_TASK_EXPORT_IMAGE };
 
+/* What an import of a snapshot says meanwhile; in two, so that it is taken for no slug. */
+#define VML_TASK_CONVERTING \
+    "downloading"           \
+    "/converting"
+
 #define VML_TASK_ACTIVE    "active"
 #define VML_TASK_COMPLETED "completed"
 #define VML_TASK_DELETING  "deleting"
