@@ -112,9 +112,9 @@ struct vml_windows {
     enum vml_pagefile pagefile;
     char pagefiles[160]; /* as the registry has it, " " between its lines */
     enum vml_answer hibernation, hibernated, fast_startup; /* hibernated: right now */
+    /* nvme, xen, virtio: the driver of the disk, from the start on */
     enum vml_answer remote_desktop, nvme, ena, xen, virtio, hyperv_role, dotnet, autologon,
         utc_clock;
-    bool uefi; /* started by a UEFI last time, as far as its boot configuration tells */
 };
 
 struct vml_inspect {
@@ -126,6 +126,7 @@ struct vml_inspect {
     char hostname[96];
     char packages[16];       /* "deb", "rpm"; "" */
     char root[96];           /* the device in the appliance: "/dev/sda1", "/dev/vg/root" */
+    unsigned root_disk;      /* the disk that has it, from 1; 0: not known, or several */
     char root_type[24];      /* its file system */
     char root_subvolume[96]; /* of Btrfs; "" */
     size_t n_systems;        /* that were found; this is about the first */

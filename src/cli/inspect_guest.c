@@ -195,6 +195,8 @@ json_t *inspect_guest_json(const struct vml_inspect *g)
     set_text(v, "host_name", g->hostname);
     set_text(v, "packages", g->packages);
     set_text(v, "root", g->root);
+    if (g->root_disk > 0)
+        json_object_set_new(v, "root_disk", json_integer(g->root_disk));
     set_text(v, "root_type", g->root_type);
     set_text(v, "root_subvolume", g->root_subvolume);
     set_text(v, "others", g->others);

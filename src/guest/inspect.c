@@ -165,6 +165,34 @@ static void name_system(guestfs_h *g, struct vml_inspect *v, const char *root)
     snprintf(v->root, sizeof v->root, "%s", device);
 }
 
+/* Of "/dev/sdb1" 2: the appliance names the disks in their order, without gaps. */
+static unsigned disk_number(const char *device)
+{
+    unsigned n = 0;
+
+    if (strncmp(device, "/dev/sd", 7) != 0)
+        return 0;
+    for (const char *p = device + 7; *p >= 'a' && *p <= 'z'; p++)
+        n = 26 * n + (unsigned)(*p - 'a' + 1);
+    return n;
+}
+
+/* A volume is on the disk that all physical volumes are on, where that is one. */
+static unsigned find_root_disk(guestfs_h *g, const char *root)
+{
+    unsigned disk = disk_number(root);
+    VML_AUTO(list_freep) char **pvs = disk == 0 ? vml_guestfs.pvs(g) : NULL;
+
+    for (size_t i = 0; pvs != NULL && pvs[i] != NULL; i++) {
+        unsigned one = disk_number(pvs[i]);
+
+        if (i > 0 && one != disk)
+            return 0;
+        disk = one;
+    }
+    return disk;
+}
+
 /* The first that is a Linux or a Windows; the others are named. */
 static const char *choose_root(guestfs_h *g, struct vml_inspect *v, char **roots)
 {
@@ -278,6 +306,7 @@ static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *
         return 0;
     const char *root = choose_root(g, v, roots);
     name_system(g, v, root);
+    v->root_disk = find_root_disk(g, v->root);
     if (mount_all(g, v, &b, root, err) < 0)
         return -1;
     vml_appliance_tree(g, &tree);

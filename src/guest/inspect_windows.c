@@ -52,20 +52,25 @@ static void software_text(const struct look *l, const char *key, const char *val
 
 /* --- drivers -------------------------------------------------------------------------------- */
 
-/* A service that is there and is not switched off (Start 4). */
-static bool has_service(const struct look *l, const char *name)
+/* One that Windows starts, or may start, the disk's with the boot loader (Start 0, and not taken
+ * back for machines without such hardware): an ordinary one is late for the disk that it is read
+ * from. */
+static bool has_service(const struct look *l, const char *name, bool of_disk)
 {
     char key[100];
-    uint32_t start;
+    uint32_t start, override = 0;
 
     snprintf(key, sizeof key, "Services\\%s", name);
-    return system_number(l, key, "Start", &start) && start < 4;
+    if (!system_number(l, key, "Start", &start) || start > (of_disk ? 0 : 3))
+        return false;
+    snprintf(key, sizeof key, "Services\\%s\\StartOverride", name);
+    return !of_disk || !system_number(l, key, "0", &override) || override == 0;
 }
 
-static enum vml_answer any_service(const struct look *l, const char *const *names)
+static enum vml_answer any_service(const struct look *l, const char *const *names, bool of_disk)
 {
     for (; *names != NULL; names++)
-        if (has_service(l, *names))
+        if (has_service(l, *names, of_disk))
             return VML_YES;
     return VML_NO;
 }
@@ -79,11 +84,11 @@ static void find_drivers(const struct look *l)
     static const char *const hyperv[] = { "vmms", NULL };
     struct vml_windows *w = &l->v->windows;
 
-    w->nvme = any_service(l, nvme);
-    w->ena = any_service(l, ena);
-    w->xen = any_service(l, xen);
-    w->virtio = any_service(l, virtio);
-    w->hyperv_role = any_service(l, hyperv);
+    w->nvme = any_service(l, nvme, true);
+    w->ena = any_service(l, ena, false);
+    w->xen = any_service(l, xen, true);
+    w->virtio = any_service(l, virtio, true);
+    w->hyperv_role = any_service(l, hyperv, false);
 }
 
 /* --- memory on disk ------------------------------------------------------------------------- */
@@ -140,8 +145,8 @@ static int find_networks(const struct look *l, struct vml_error *err)
         VML_AUTO(vml_freep) char *ip = system_text(l, key, "IPAddress");
         if (!system_number(l, key, "EnableDHCP", &dhcp) && ip == NULL)
             continue;
-        if (dhcp == 0 && (ip == NULL || ip[0] == '\0' || strncmp(ip, "0.0.0.0", 7) == 0))
-            continue;
+        if (dhcp == 0 && ip != NULL && (ip[0] == '\0' || strncmp(ip, "0.0.0.0", 7) == 0))
+            continue; /* of what is no card */
         struct vml_interface *more = realloc(v->nics, (v->n_nics + 1) * sizeof *more);
         if (more == NULL)
             return vml_fail_nomem(err);
@@ -151,7 +156,7 @@ static int find_networks(const struct look *l, struct vml_error *err)
             (struct vml_interface){ .address = dhcp != 0 ? VML_ADDRESS_DHCP : VML_ADDRESS_STATIC };
         snprintf(more->name, sizeof more->name, "%s", names[i]);
         snprintf(more->file, sizeof more->file, "registry");
-        if (dhcp == 0)
+        if (dhcp == 0 && ip != NULL)
             snprintf(more->ip, sizeof more->ip, "%.*s", (int)strcspn(ip, " "), ip);
     }
     return 0;

@@ -63,6 +63,7 @@
     X(mv)                                      \
     X(parse_environment_list)                  \
     X(pread)                                   \
+    X(pvs)                                     \
     X(read_file)                               \
     X(readlink)                                \
     X(realpath)                                \
