@@ -3,6 +3,8 @@
 #define VMLIFT_TARGET_H
 
 #include "vmlift/facts.h"
+#include "vmlift/guest.h"
+#include "vmlift/inspect.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +43,19 @@ struct vml_target_file {
 int vml_target_judge(const struct vml_facts *facts, enum vml_target target,
                      const struct vml_target_file *file, vml_target_tell *tell, void *arg,
                      struct vml_error *err);
+
+/* What is inside the disks. */
+struct vml_target_guest {
+    const struct vml_boot *boots; /* of each disk, in their order */
+    size_t n_boots;
+    const struct vml_inspect *system; /* NULL: nobody looked, or: */
+    const char *unread;               /* why that was not possible; NULL */
+};
+/* The same of what is inside; AWS alone has rules for that.  With a system there is always a note
+ * that says as which virtualization type of EC2 it can start. */
+int vml_target_judge_guest(const struct vml_facts *facts, const struct vml_target_guest *guest,
+                           enum vml_target target, const struct vml_target_file *file,
+                           vml_target_tell *tell, void *arg, struct vml_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "check_guest.h"
 #include "out.h"
 #include "source.h"
 #include "target.h"
@@ -12,6 +13,7 @@ struct check {
     const char *from;
     struct opt_list target_names;
     unsigned targets; /* of vml_target, a bit each; 0: damage alone is looked for */
+    bool no_guest;
 };
 
 static const struct opt opts[] = {
@@ -20,6 +22,8 @@ static const struct opt opts[] = {
       "also tell what T would say of the file: aws, esxi, azure, virtualbox, workstation, or all "
       "of "
       "them; may be repeated" },
+    { 0, "no-guest", NULL, OPT_FLAG, offsetof(struct check, no_guest),
+      "with --target: do not look for the system inside" },
     { 0 },
 };
 
@@ -34,7 +38,9 @@ static const struct opt_verb verb = {
     "told, not only the first. Exit status 1 when there is a fault; notes and warnings are none. "
     "With --json and several FILE there is one object on a line for each.\n"
     "With --target also what AWS's import, ESXi and others would say of it before anything is "
-    "uploaded, in their own words where they are known, and the command that mends it.",
+    "uploaded, in their own words where they are known, and the command that mends it. For aws "
+    "that "
+    "takes in the system inside, which libguestfs looks into for some seconds.",
     opts
 };
 
@@ -102,6 +108,19 @@ static void tell_target(void *arg, const struct vml_target_finding *f)
         r->mend = strdup(f->mend);
 }
 
+/* Of what is damaged nothing more is asked. */
+static int judge_guest(const struct check *how, const struct vml_facts *facts, enum vml_target t,
+                       const struct vml_target_file *file, struct report *r, struct vml_error *err)
+{
+    VML_AUTO(check_guest_clear) struct check_guest guest = { .system.os = VML_OS_NONE };
+
+    if (t != VML_TARGET_AWS || how->no_guest || file->damaged)
+        return 0;
+    if (check_guest_gather(&guest, r->path, how->from, err) < 0)
+        return -1;
+    return vml_target_judge_guest(facts, &guest.facts, t, file, tell_target, r, err);
+}
+
 static int judge(const struct check *how, const struct vml_format *format, struct vml_input *in,
                  struct report *r, struct vml_error *err)
 {
@@ -116,6 +135,8 @@ static int judge(const struct check *how, const struct vml_format *format, struc
             continue;
         r->refused = 0;
         rc = vml_target_judge(&facts, t, &file, tell_target, r, err);
+        if (rc == 0)
+            rc = judge_guest(how, &facts, t, &file, r, err);
         print_mend(r);
         if (rc == 0 && !r->json && r->refused == 0 && !file.damaged)
             out_line(stdout, "%s: %s: no fault", r->path, vml_target_name(t));

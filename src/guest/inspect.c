@@ -290,6 +290,47 @@ static int look_at_windows(guestfs_h *g, struct vml_inspect *v, const char *root
     return rc;
 }
 
+static int look_at_linux(struct vml_inspect *v, const struct vml_tree *t, const struct blocks *b,
+                         struct vml_error *err)
+{
+    if (vml_inspect_linux(t, v, err) < 0)
+        return -1;
+    vml_inspect_missing(v, b->items, b->n);
+    return 0;
+}
+
+/* libguestfs gives up where a Linux's fstab has a line that is none, of which its users would be
+ * told above all: then the first file system that has what a Linux has is the root, and nothing
+ * else is mounted. */
+static int look_for_linux(guestfs_h *g, struct vml_inspect *v, const struct vml_tree *t,
+                          const struct blocks *b, struct vml_error *err)
+{
+    static const char *const types[] = { "ext2", "ext3", "ext4", "xfs", "btrfs", "jfs" };
+
+    vml_note(&v->notes, "inspect/libguestfs", "libguestfs cannot tell what it is: %s",
+             vml_guestfs.last_error(g));
+    for (size_t i = 0; i < b->n; i++)
+        for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+            const char *device = b->items[i].device;
+
+            if (strcmp(b->items[i].type, types[k]) != 0 || vml_guestfs.mount_ro(g, device, "/") < 0)
+                continue;
+            if (!vml_tree_has(t, "/etc/fstab") || !vml_tree_has(t, "/bin")) {
+                (void)vml_guestfs.umount_all(g);
+                continue;
+            }
+            v->os = VML_OS_LINUX;
+            v->n_systems = 1;
+            v->root_disk = find_root_disk(g, device);
+            snprintf(v->root, sizeof v->root, "%s", device);
+            take(v->arch, sizeof v->arch, vml_guestfs.file_architecture(g, "/bin/ls"));
+            if (add_usage(g, v, b, "/", device, err) < 0)
+                return -1;
+            return look_at_linux(v, t, b, err);
+        }
+    return 0;
+}
+
 static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *err)
 {
     guestfs_h *g = vml_session_guestfs(s);
@@ -297,11 +338,14 @@ static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *
     VML_AUTO(list_freep) char **roots = NULL;
     struct vml_tree tree;
 
+    vml_appliance_tree(g, &tree);
     if (find_blocks(g, v, &b, err) < 0)
         return -1;
     roots = vml_guestfs.inspect_os(g);
     if (roots == NULL)
-        return vml_session_fail(s, err, "looking for a system");
+        return vml_guestfs.is_ready(g) == 1 && vml_guestfs.umount_all(g) == 0
+                   ? look_for_linux(g, v, &tree, &b, err)
+                   : vml_session_fail(s, err, "looking for a system");
     if (roots[0] == NULL)
         return 0;
     const char *root = choose_root(g, v, roots);
@@ -309,15 +353,9 @@ static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *
     v->root_disk = find_root_disk(g, v->root);
     if (mount_all(g, v, &b, root, err) < 0)
         return -1;
-    vml_appliance_tree(g, &tree);
     if (v->os == VML_OS_WINDOWS)
         return look_at_windows(g, v, root, &tree, err);
-    if (v->os != VML_OS_LINUX)
-        return 0;
-    if (vml_inspect_linux(&tree, v, err) < 0)
-        return -1;
-    vml_inspect_missing(v, b.items, b.n);
-    return 0;
+    return v->os == VML_OS_LINUX ? look_at_linux(v, &tree, &b, err) : 0;
 }
 
 int vml_inspect_read(const struct vml_appliance *how, struct vml_inspect *v, struct vml_error *err)

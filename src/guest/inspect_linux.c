@@ -333,20 +333,53 @@ void vml_inspect_missing(struct vml_inspect *v, const struct vml_block *blocks, 
     }
 }
 
+/* Its own word for itself, where libguestfs has none, in the words of libguestfs. */
+static void take_id(struct vml_inspect *v, const char *id)
+{
+    static const struct {
+        const char *id, *distro;
+    } names[] = { { "ol", "oraclelinux" }, { "amzn", "amazonlinux" }, { "sles_sap", "sles" } };
+
+    if (v->distro[0] != '\0')
+        return;
+    snprintf(v->distro, sizeof v->distro, "%s", id);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i].id, id) == 0)
+            snprintf(v->distro, sizeof v->distro, "%s", names[i].distro);
+}
+
+static void take_version(struct vml_inspect *v, const char *version)
+{
+    char *end = NULL;
+
+    if (v->major > 0)
+        return;
+    v->major = (int)strtol(version, &end, 10);
+    v->minor = *end == '.' ? (int)strtol(end + 1, NULL, 10) : 0;
+}
+
 /* What it calls itself: libguestfs's word for it is a number alone, where that comes from
  * elsewhere. */
 static void read_name(const struct vml_tree *t, struct vml_inspect *v)
 {
     static const char *const places[] = { "/etc/os-release", "/usr/lib/os-release" };
+    VML_AUTO(vml_freep) char *text = NULL;
+    struct vml_line line = { 0 };
+    char word[32];
 
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        VML_AUTO(vml_freep) char *text = vml_tree_read(t, places[i]);
-        struct vml_line line = { 0 };
-
-        for (const char *at = text; at != NULL && vml_line_next(&at, &line);)
-            if (vml_line_value(&line, "PRETTY_NAME", v->product, sizeof v->product))
-                return;
+    for (size_t i = 0; text == NULL && i < sizeof places / sizeof places[0]; i++)
+        text = vml_tree_read(t, places[i]);
+    for (const char *at = text; at != NULL && vml_line_next(&at, &line);) {
+        (void)vml_line_value(&line, "PRETTY_NAME", v->product, sizeof v->product);
+        if (vml_line_value(&line, "ID", word, sizeof word))
+            take_id(v, word);
+        else if (vml_line_value(&line, "VERSION_ID", word, sizeof word))
+            take_version(v, word);
     }
+    VML_AUTO(vml_freep)
+    char *host = v->hostname[0] == '\0' ? vml_tree_read(t, "/etc/hostname") : NULL;
+    if (host != NULL)
+        snprintf(v->hostname, sizeof v->hostname, "%.*s", (int)strcspn(host, " \t\r\n"), host);
 }
 
 /* --- all of it ------------------------------------------------------------------------------ */

@@ -20,6 +20,7 @@
     X(create_flags)                            \
     X(disk_create)                             \
     X(filesize)                                \
+    X(file_architecture)                       \
     X(free_hivex_node_list)                    \
     X(free_statns)                             \
     X(free_statvfs)                            \

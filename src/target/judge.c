@@ -78,15 +78,20 @@ static int report(const struct judge *j, const struct rule *r, const struct look
     return 0;
 }
 
+static int apply_one(const struct judge *j, const struct rule *r, const struct look *l,
+                     struct vml_error *err)
+{
+    struct told t = { 0 };
+
+    return (r->targets >> j->target & 1) != 0 && r->broken(l, &t) ? report(j, r, l, &t, err) : 0;
+}
+
 static int apply(const struct judge *j, const struct rule *rules, const struct look *l,
                  struct vml_error *err)
 {
-    for (const struct rule *r = rules; r->slug != NULL; r++) {
-        struct told t = { 0 };
-
-        if ((r->targets >> j->target & 1) != 0 && r->broken(l, &t) && report(j, r, l, &t, err) < 0)
+    for (const struct rule *r = rules; r->slug != NULL; r++)
+        if (apply_one(j, r, l, err) < 0)
             return -1;
-    }
     return 0;
 }
 
@@ -105,5 +110,38 @@ int vml_target_judge(const struct vml_facts *facts, enum vml_target target,
         if (apply(&j, target_disk_rules, &l, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+static const struct vml_kernel *chosen(const struct vml_inspect *s)
+{
+    for (size_t i = 0; s != NULL && i < s->n_kernels; i++)
+        if (s->kernels[i].chosen)
+            return &s->kernels[i];
+    return NULL;
+}
+
+int vml_target_judge_guest(const struct vml_facts *facts, const struct vml_target_guest *guest,
+                           enum vml_target target, const struct vml_target_file *file,
+                           vml_target_tell *tell, void *arg, struct vml_error *err)
+{
+    const struct vml_inspect *s = guest->system;
+    struct judge j = { target, file, tell, arg };
+    struct look l = { .f = facts, .g = guest, .s = s, .k = chosen(s) };
+
+    bool system = s != NULL && s->os != VML_OS_NONE;
+    const struct rule *const tables[] = {
+        target_boot_rules,
+        system ? target_system_rules : NULL,
+        system && s->os == VML_OS_LINUX ? target_linux_rules : NULL,
+        system && s->os == VML_OS_WINDOWS ? target_windows_rules : NULL,
+    };
+
+    /* What one command mends comes last, and together. */
+    for (int prep = 0; prep < 2; prep++)
+        for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+            for (const struct rule *r = tables[i]; r != NULL && r->slug != NULL; r++)
+                if ((r->mend == MEND_PREP) == (prep == 1) && apply_one(&j, r, &l, err) < 0)
+                    return -1;
     return 0;
 }

@@ -51,6 +51,8 @@ struct recipe {
 
 static struct recipe choose(const struct look *l, enum mend mend)
 {
+    if (mend == MEND_PREP) /* in what AWS takes */
+        return (struct recipe){ l->f->is_package ? "-ready.ova" : "-ready.vmdk", "" };
     if (mend == MEND_FIXED)
         return (struct recipe){ "-fixed.vhd", "subformat=fixed" };
     if (l->f->is_package) /* whatever it is about, all is written anew, and right */
@@ -84,10 +86,10 @@ static int put_command(FILE *f, const struct look *l, enum mend mend,
     char tag[64];
     bool of_many = mend == MEND_FIXED && l->f->n_disks > 1;
 
-    fprintf(f, "vmlift convert");
+    fprintf(f, mend == MEND_PREP ? "vmlift prep" : "vmlift convert");
     if (file->format != NULL)
         put_word(f, " -f ", file->format);
-    if (mend != MEND_FIXED && can_repack(l->f))
+    if (mend != MEND_FIXED && mend != MEND_PREP && can_repack(l->f))
         fprintf(f, " --repack");
     if (of_many)
         fprintf(f, " --disk %zu", l->number);

@@ -23,6 +23,20 @@ bool say(struct told *t, const char *fmt, ...)
     return true;
 }
 
+void say_more(struct told *t, const char *fmt, ...)
+{
+    size_t used = strlen(t->text);
+    va_list ap;
+
+    if (used > 0 && used + 2 < sizeof t->text) {
+        memcpy(t->text + used, ", ", 3);
+        used += 2;
+    }
+    va_start(ap, fmt);
+    vsnprintf(t->text + used, sizeof t->text - used, fmt, ap);
+    va_end(ap);
+}
+
 /* A piece of a disk of several files has one rule of its own. */
 static bool is(const struct look *l, const char *format)
 {

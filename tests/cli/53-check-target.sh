@@ -19,7 +19,7 @@ PATH=$(dirname "$VMLIFT"):$PATH # the commands that are printed begin with "vmli
 
 # clean TARGET FILE: neither fault nor warning.
 clean() {
-    "$VMLIFT" check --target "$1" "$2" >clean.txt 2>&1 || fail "$2 for $1: $(cat clean.txt)"
+    "$VMLIFT" check --no-guest --target "$1" "$2" >clean.txt 2>&1 || fail "$2 for $1: $(cat clean.txt)"
     ! grep -E ": $1: (fault|warning): " clean.txt || fail "$2 for $1 is clean"
     grep -qxF "$2: $1: no fault" clean.txt || fail "$2 for $1: $(cat clean.txt)"
 }
@@ -28,7 +28,7 @@ clean() {
 # a fault.
 says() {
     local status=0
-    "$VMLIFT" check --target "$1" "$2" >found.txt 2>errors.txt || status=$?
+    "$VMLIFT" check --no-guest --target "$1" "$2" >found.txt 2>errors.txt || status=$?
     [ $status -eq "$3" ] || fail "$2 for $1: status $status, not $3: $(cat found.txt errors.txt)"
     grep -F "$2: $1: $4: " found.txt | grep -F "[target/$5]" | grep -qF -- "${6-}" ||
         fail "$2 for $1: no $4 target/$5 '${6-}': $(cat found.txt)"
@@ -37,7 +37,7 @@ says() {
 # mends TARGET FILE: the commands that were printed, run by a shell, make files that the target takes.
 mends() {
     local command out n=0
-    "$VMLIFT" check --target "$1" "$2" >found.txt || true
+    "$VMLIFT" check --no-guest --target "$1" "$2" >found.txt || true
     while read -r command; do
         out=$(python3 - "$command" <<'PY'
 import shlex, sys
@@ -342,14 +342,14 @@ cp q-monolithicSparse.vmdk "it's here/a \$b.vmdk"
 mends aws "it's here/a \$b.vmdk"
 cp q-monolithicSparse.vmdk ./-x.vmdk
 status=0
-"$VMLIFT" check --target aws -- -x.vmdk >found.txt || status=$?
+"$VMLIFT" check --no-guest --target aws -- -x.vmdk >found.txt || status=$?
 [ $status -eq 1 ] || fail "-x.vmdk: status $status"
 run sh -c "$(sed -n 's/^    //p' found.txt)"
 clean aws ./-x-stream.vmdk
 
-expect 2 usage/target "$VMLIFT" check --target gcp in.raw
+expect 2 usage/target "$VMLIFT" check --no-guest --target gcp in.raw
 status=0
-"$VMLIFT" check --json --target aws --target azure --target aws q-monolithicSparse.vmdk >found.json ||
+"$VMLIFT" check --no-guest --json --target aws --target azure --target aws q-monolithicSparse.vmdk >found.json ||
     status=$?
 [ $status -eq 1 ] || fail "--json: status $status"
 python3 - <<'PY'
@@ -366,6 +366,6 @@ assert azure["target"] == "azure" and azure["says"] is None, azure
 PY
 "$VMLIFT" check --json in.raw | grep -q targets && fail "targets without --target"
 status=0
-"$VMLIFT" check --target all v-in.ova in.raw >found.txt || status=$?
+"$VMLIFT" check --no-guest --target all v-in.ova in.raw >found.txt || status=$?
 [ $status -eq 1 ] || fail "all: status $status"
 [ "$(grep -c ': no fault$' found.txt)" -eq 6 ] || fail "all: $(cat found.txt)"
