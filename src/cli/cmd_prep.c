@@ -208,7 +208,11 @@ static int prepare(struct job *j, const char *src, const struct vml_open *open, 
             return -1;
     }
     j->appliance.how.network = how.network;
-    if (vml_prep(appliance_how(&j->appliance), &how, &j->prepared, err) < 0)
+    const struct vml_appliance *where = appliance_how(&j->appliance);
+    appliance_wait(&j->appliance);
+    int rc = vml_prep(where, &how, &j->prepared, err);
+    appliance_waited(&j->appliance);
+    if (rc < 0)
         return -1;
     if (j->prepared.windows)
         return vml_fail(err, VML_EUNSUPPORTED, "prep/windows",
