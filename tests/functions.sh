@@ -40,6 +40,16 @@ requires() {
     done
 }
 
+# requires_plugin: the nbdkit plugin, $plugin, which a sanitizer keeps from being loaded into nbdkit; without it the
+# test is skipped.
+requires_plugin() {
+    plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
+    if [ ! -f "$plugin" ] || ldd "$plugin" | grep -qE 'lib(asan|tsan|ubsan)'; then
+        echo "skipped: nbdkit has no plugin that it can load" >&2
+        exit 77
+    fi
+}
+
 # requires_corpus: real images of other producers, which are not part of the project: $corpus is the
 # folder, VMLIFT_CORPUS or the one that lies beside the source; without it the test is skipped.
 requires_corpus() {

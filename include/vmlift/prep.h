@@ -46,8 +46,8 @@ struct vml_prepared {
  * is known before it starts to write is planned first, so a failure there has changed nothing.
  * Every file that is changed keeps a copy of what it was beside it, ".NAME.vmlift-orig", which is
  * made once; what ssh-host-keys and machine-id take away leaves none.  *out is to be cleared, also
- * after a failure.  VML_EUNSUPPORTED prep/no-system, prep/several-systems; VML_EIO
- * guest/libguestfs; and the failures of the appliance itself. */
+ * after a failure.  VML_EUNSUPPORTED prep/no-system, prep/several-systems, prep/system (neither
+ * Linux nor Windows); VML_EIO guest/libguestfs; and the failures of the appliance itself. */
 int vml_prep(const struct vml_appliance *where, const struct vml_prep_how *how,
              struct vml_prepared *out, struct vml_error *err);
 void vml_prepared_clear(struct vml_prepared *p);

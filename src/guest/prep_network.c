@@ -12,6 +12,11 @@ struct network {
     bool by_hand;    /* something stays that needs a person */
     bool configured; /* something says what the card is to do */
     bool ifupdown;   /* /etc/network/interfaces does */
+    struct {
+        size_t files;
+        char first[512];
+        bool dhcp, by_hand;
+    } netplan;
 };
 
 typedef int file_fn(struct network *n, const char *path, const char *text, struct vml_error *err);
@@ -82,66 +87,34 @@ static int ifupdown(struct network *n, struct vml_error *err)
 
 /* --- netplan -------------------------------------------------------------------------------- */
 
-struct netplans {
-    bool dhcp, by_hand;
-    char first[512];
-    char *text; /* of the first */
-};
-
-static int look_at_netplan(struct network *n, struct netplans *all, const char *path,
-                           const char *text, struct vml_error *err)
+static int look_at_netplan(struct network *n, const char *path, const char *text,
+                           struct vml_error *err)
 {
+    (void)err;
     n->configured = true;
-    all->dhcp = vml_netplan_is_dhcp(text, &all->by_hand) || all->dhcp;
-    if (all->text != NULL)
-        return 0;
-    snprintf(all->first, sizeof all->first, "%s", path);
-    return (all->text = strdup(text)) != NULL ? 0 : vml_fail_nomem(err);
+    n->netplan.dhcp = vml_netplan_is_dhcp(text, &n->netplan.by_hand);
+    if (n->netplan.files++ == 0)
+        snprintf(n->netplan.first, sizeof n->netplan.first, "%s", path);
+    return 0;
 }
 
-/* netplan adds its files up, so that one that is right does not mend another. */
+static int replace_netplan(struct network *n, const char *path, const char *text,
+                           struct vml_error *err)
+{
+    if (strcmp(path, n->netplan.first) == 0)
+        return vml_plan_write(n->p, path, vml_netplan_dhcp(text), err);
+    return vml_plan_aside(n->p, path, "netplan adds its files up", err);
+}
+
+/* Since it does, several files are one that is right only when there is just that one. */
 static int netplan(struct network *n, struct vml_error *err)
 {
-    VML_AUTO(vml_names_freep) char **names = NULL;
-    VML_AUTO(vml_freep) char *first = NULL;
-    struct netplans all = { 0 };
-    size_t files = 0;
-
-    if (vml_plan_list(n->p, "/etc/netplan", &names, err) < 0)
+    if (each(n, "/etc/netplan", ".yaml", look_at_netplan, err) < 0)
         return -1;
-    for (size_t i = 0; names[i] != NULL; i++) {
-        VML_AUTO(vml_freep) char *text = NULL;
-        char path[512];
-        size_t len = strlen(names[i]);
-
-        if (names[i][0] == '.' || len < 5 || strcmp(names[i] + len - 5, ".yaml") != 0)
-            continue;
-        snprintf(path, sizeof path, "/etc/netplan/%s", names[i]);
-        if (vml_plan_read(n->p, path, &text, err) < 0)
-            return -1;
-        if (text == NULL)
-            continue;
-        int rc = look_at_netplan(n, &all, path, text, err);
-        first = all.text;
-        if (rc < 0)
-            return -1;
-        if (files++ > 0)
-            all.dhcp = false;
-    }
-    n->by_hand = n->by_hand || all.by_hand;
-    if (files == 0 || all.by_hand || (files == 1 && all.dhcp))
+    n->by_hand = n->by_hand || n->netplan.by_hand;
+    if (n->netplan.by_hand || (n->netplan.files == 1 && n->netplan.dhcp))
         return 0;
-    for (size_t i = 0; names[i] != NULL; i++) {
-        char path[512];
-        size_t len = strlen(names[i]);
-
-        snprintf(path, sizeof path, "/etc/netplan/%s", names[i]);
-        if (names[i][0] != '.' && len > 5 && strcmp(names[i] + len - 5, ".yaml") == 0 &&
-            strcmp(path, all.first) != 0 &&
-            vml_plan_aside(n->p, path, "netplan adds its files up", err) < 0)
-            return -1;
-    }
-    return vml_plan_write(n->p, all.first, vml_netplan_dhcp(first), err);
+    return each(n, "/etc/netplan", ".yaml", replace_netplan, err);
 }
 
 /* --- the others ----------------------------------------------------------------------------- */

@@ -2,15 +2,7 @@
 # The nbdkit plugin: files and snapshots over NBD, as nbdcopy, nbdinfo and qemu-img read them.
 . "$(dirname "$0")/../functions.sh"
 requires nbdkit nbdcopy nbdinfo qemu-img qemu-io python3 jq
-plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
-if [ ! -f "$plugin" ]; then
-    echo "skipped: the plugin was not built" >&2
-    exit 77
-fi
-if ldd "$plugin" | grep -qE 'lib(asan|tsan|ubsan)'; then
-    echo "skipped: a sanitizer cannot be loaded into nbdkit" >&2
-    exit 77
-fi
+requires_plugin
 
 # serve PARAMETERS... -- COMMAND: with $uri
 serve() {

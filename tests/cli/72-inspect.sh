@@ -5,11 +5,7 @@
 requires sfdisk mkfs.ext4 bsdtar zstd nbdkit jq supermin qemu-system-x86_64
 export PATH=$PATH:/usr/sbin:/sbin TMPDIR=$tmp/t VMLIFT_STORE=$tmp/store
 mkdir t
-plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
-if [ ! -f "$plugin" ] || ldd "$plugin" | grep -qE 'lib(asan|tsan|ubsan)'; then
-    echo "skipped: nbdkit has no plugin that it can load" >&2
-    exit 77
-fi
+requires_plugin
 
 # --- a tree that libguestfs takes for a Debian, with some of everything
 

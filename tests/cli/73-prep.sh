@@ -6,11 +6,7 @@ requires sfdisk mkfs.ext4 debugfs mkfs.fat mcopy bsdtar nbdkit jq supermin qemu-
 export PATH=$PATH:/usr/sbin:/sbin TMPDIR=$tmp/t MTOOLS_SKIP_CHECK=1
 export LIBGUESTFS_CACHEDIR=${LIBGUESTFS_CACHEDIR:-/var/tmp}
 mkdir t
-plugin=${VMLIFT_BUILD:?names the build folder}/nbdkit-vmlift-plugin.so
-if [ ! -f "$plugin" ] || ldd "$plugin" | grep -qE 'lib(asan|tsan|ubsan)'; then
-    echo "skipped: nbdkit has no plugin that it can load" >&2
-    exit 77
-fi
+requires_plugin
 
 # --- a tree that libguestfs takes for a Debian, as it may have run on a VMware
 
