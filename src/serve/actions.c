@@ -11,12 +11,18 @@
 #define NAMESPACE   "http://ec2.amazonaws.com/doc/" API_VERSION "/"
 #define TOKEN_MAX   64 /* characters: EC2 API reference, "Ensuring idempotency" */
 
-#define MAPPING "BlockDeviceMapping.#."
-#define MAPPINGS                                                                             \
-    MAPPING "DeviceName " MAPPING "VirtualName " MAPPING "NoDevice " MAPPING                 \
-            "Ebs.SnapshotId " MAPPING "Ebs.VolumeSize " MAPPING "Ebs.VolumeType " MAPPING    \
-            "Ebs.Iops " MAPPING "Ebs.Throughput " MAPPING "Ebs.DeleteOnTermination " MAPPING \
-            "Ebs.Encrypted !" MAPPING "Ebs "
+#define MAPPINGS                                    \
+    "BlockDeviceMapping.#.DeviceName "              \
+    "BlockDeviceMapping.#.VirtualName "             \
+    "BlockDeviceMapping.#.NoDevice "                \
+    "BlockDeviceMapping.#.Ebs.SnapshotId "          \
+    "BlockDeviceMapping.#.Ebs.VolumeSize "          \
+    "BlockDeviceMapping.#.Ebs.VolumeType "          \
+    "BlockDeviceMapping.#.Ebs.Iops "                \
+    "BlockDeviceMapping.#.Ebs.Throughput "          \
+    "BlockDeviceMapping.#.Ebs.DeleteOnTermination " \
+    "BlockDeviceMapping.#.Ebs.Encrypted "           \
+    "!BlockDeviceMapping.#.Ebs "
 #define FILTERS "Filter.#.Name Filter.#.Value.# "
 #define PAGES   "MaxResults NextToken "
 #define TAG_SPEC \
@@ -29,8 +35,16 @@
 #define CONTAINER(at) \
     at "Description " at "Format " at "Url " at "UserBucket.S3Bucket " at "UserBucket.S3Key "
 #define CONTAINERS CONTAINER("DiskContainer.#.")
-#define PERMISSION(name) \
-    name ".Add.#.UserId " name ".Add.#.Group " name ".Remove.#.UserId " name ".Remove.#.Group "
+#define LAUNCH                          \
+    "LaunchPermission.Add.#.UserId "    \
+    "LaunchPermission.Add.#.Group "     \
+    "LaunchPermission.Remove.#.UserId " \
+    "LaunchPermission.Remove.#.Group "
+#define CREATE_VOLUME                         \
+    "CreateVolumePermission.Add.#.UserId "    \
+    "CreateVolumePermission.Add.#.Group "     \
+    "CreateVolumePermission.Remove.#.UserId " \
+    "CreateVolumePermission.Remove.#.Group "
 
 static const struct vml_action actions[] = {
     { "CancelImageLaunchPermission", vml_do_cancel_launch_permission, "ImageId" },
@@ -81,13 +95,11 @@ static const struct vml_action actions[] = {
       "LicenseType Platform UsageOperation !LicenseSpecifications" },
     { "ImportSnapshot", vml_do_import_snapshot, TAG_SPEC IMPORT CONTAINER("DiskContainer.") },
     { "ModifyImageAttribute", vml_do_modify_image_attribute,
-      PERMISSION(
-          "LaunchPermission") "Attribute Description.Value ImageId ImdsSupport.Value OperationType "
-                              "ProductCode.# UserGroup.# UserId.# Value !LaunchPermission "
-                              "!OrganizationArn !OrganizationalUnitArn" },
+      LAUNCH "Attribute Description.Value ImageId ImdsSupport.Value OperationType "
+             "ProductCode.# UserGroup.# UserId.# Value !LaunchPermission "
+             "!OrganizationArn !OrganizationalUnitArn" },
     { "ModifySnapshotAttribute", vml_do_modify_snapshot_attribute,
-      PERMISSION(
-          "CreateVolumePermission") "Attribute OperationType SnapshotId UserGroup.# UserId.#" },
+      CREATE_VOLUME "Attribute OperationType SnapshotId UserGroup.# UserId.#" },
     { "RegisterImage", vml_do_register_image,
       MAPPINGS TAG_SPEC
       "Architecture BillingProduct.# BootMode Description EnaSupport ImageLocation "

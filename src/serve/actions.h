@@ -23,6 +23,9 @@ vml_action_fn vml_do_describe_image_attribute, vml_do_modify_image_attribute,
 vml_action_fn vml_do_describe_snapshots, vml_do_create_snapshot, vml_do_delete_snapshot;
 /* Is it a snapshot of the account that is still being written? */
 int vml_is_unwritten(struct vml_request *r, const char *id, bool *yes, struct vml_error *err);
+/* Where the failure is that there is no such snapshot, and it is one that is still being written:
+ * makes it IncorrectState. */
+void vml_not_yet(struct vml_request *r, const char *id, struct vml_error *err);
 /* actions_tag.c */
 vml_action_fn vml_do_create_tags, vml_do_delete_tags, vml_do_describe_tags;
 

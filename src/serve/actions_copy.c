@@ -132,8 +132,12 @@ int vml_do_copy_snapshot(struct vml_request *r, struct vml_answer *a, struct vml
         vml_request_tags(r, "snapshot", "snapshot", &c.tags, err) < 0)
         return -1;
     const struct vml_where there = { r->account, c.how.source_region };
-    if (vml_registry_snapshot_get(r->store, &there, id, &source, err) < 0 ||
-        vml_dry_run(r, err) < 0 ||
+    if (vml_registry_snapshot_get(r->store, &there, id, &source, err) < 0) {
+        if (strcmp(there.region, r->region) == 0)
+            vml_not_yet(r, id, err);
+        return -1;
+    }
+    if (vml_dry_run(r, err) < 0 ||
         vml_registry_copy_snapshot(r->store, &r->where, id, &c.how, &made, err) < 0)
         return -1;
     of = made.id;

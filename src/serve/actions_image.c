@@ -129,36 +129,28 @@ static int read_products(struct vml_request *r, struct vml_image *image, struct 
     return 0;
 }
 
-/* A snapshot that the registry does not have is there all the same while it is written. */
-static int unwritten(struct vml_request *r, const struct vml_image *image, struct vml_error *err)
+static int register_image(struct vml_request *r, struct vml_image *image, struct vml_error *err)
 {
-    struct vml_error why = *err;
-    bool yes = false;
+    VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
 
-    for (size_t i = 0; err->code == VML_ENOTFOUND && i < image->n_mappings && !yes; i++) {
-        const char *id = image->mappings[i].snapshot;
-        if (vml_is_unwritten(r, id, &yes, &why) < 0)
-            return -1;
-        if (yes)
-            return vml_fail(err, VML_EREFUSED, "IncorrectState",
-                            "Snapshot '%s' is not 'completed'.", id);
-    }
+    if (vml_register(r->store, image, &notes, err) == 0)
+        return 0;
+    for (size_t i = 0; i < image->n_mappings; i++)
+        vml_not_yet(r, image->mappings[i].snapshot, err);
     return -1;
 }
 
 int vml_do_register_image(struct vml_request *r, struct vml_answer *a, struct vml_error *err)
 {
     VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
-    VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
     const char *name;
 
     if (vml_param_need(r, "Name", &name, err) < 0 || vml_rule_name(name, err) < 0 ||
         read_record(r, &image, err) < 0 || read_products(r, &image, err) < 0 ||
         vml_request_mappings(r, VOLUME_TYPE, &image, err) < 0 ||
-        vml_request_tags(r, "image", "image", &image.marks, err) < 0 || vml_dry_run(r, err) < 0)
+        vml_request_tags(r, "image", "image", &image.marks, err) < 0 || vml_dry_run(r, err) < 0 ||
+        register_image(r, &image, err) < 0)
         return -1;
-    if (vml_register(r->store, &image, &notes, err) < 0)
-        return unwritten(r, &image, err);
     vml_xml_text(a, "imageId", image.id);
     return 0;
 }

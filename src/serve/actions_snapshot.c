@@ -71,6 +71,17 @@ int vml_is_unwritten(struct vml_request *r, const char *id, bool *yes, struct vm
     return rc;
 }
 
+void vml_not_yet(struct vml_request *r, const char *id, struct vml_error *err)
+{
+    struct vml_error ignored;
+    bool yes = false;
+
+    if (strcmp(err->slug, "InvalidSnapshot.NotFound") == 0 &&
+        vml_is_unwritten(r, id, &yes, &ignored) == 0 && yes)
+        (void)vml_fail(err, VML_EREFUSED, "IncorrectState", "Snapshot '%s' is not 'completed'.",
+                       id);
+}
+
 /* --- DescribeSnapshots ------------------------------------------------------------------------ */
 
 struct describe {

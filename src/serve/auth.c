@@ -198,7 +198,7 @@ static int read_time(const char *text, int64_t *at, struct vml_error *err)
 /* By the real clock: SOURCE_DATE_EPOCH is for what is written. */
 static int check_time(const struct claim *c, struct vml_error *err)
 {
-    int64_t now = time(NULL), at, until;
+    int64_t now = time(NULL), at = 0, until;
 
     if (read_time(c->time, &at, err) < 0)
         return -1;
