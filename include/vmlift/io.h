@@ -41,7 +41,16 @@ int vml_input_stream(struct vml_input **out, struct vml_input *of, vml_tap *tap,
 typedef int vml_pull(void *arg, void *buf, size_t len, size_t *got, struct vml_error *err);
 int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, vml_pull *pull,
                        void *arg, struct vml_error *err);
-/* The arg of a callback becomes the input's own: drop(arg) is called when the input is freed. */
+/* A seekable input over functions, which any thread may call: as vml_input_pread and vml_input_run,
+ * within size.  arg is the caller's and must outlive the input. */
+struct vml_random_ops {
+    int (*pread)(void *arg, void *buf, size_t len, uint64_t off, struct vml_error *err);
+    int (*run)(void *arg, uint64_t off, bool *hole, uint64_t *end, struct vml_error *err);
+};
+int vml_input_random(struct vml_input **out, const char *name, uint64_t size,
+                     const struct vml_random_ops *ops, void *arg, struct vml_error *err);
+/* The arg of a callback, or of such functions, becomes the input's own: drop(arg) is called when
+ * the input is freed. */
 void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg));
 /* What a callback reads from, for vml_input_unchanged; it must outlive `in`. */
 void vml_input_reads_from(struct vml_input *in, struct vml_input *of);

@@ -2,14 +2,15 @@
  *
  * Where it has blocks is listed page by page; each listed block has a token, without which it is
  * not to be had.  The pages that were used last are kept, so that memory does not grow with the
- * disk; what is missing is listed again. */
+ * disk; what is missing is listed again.  So are the blocks of which a part was asked for: who
+ * looks at partition tables and file systems asks for many small ones of each. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ebs.h"
 
-enum { PAGES = 8 };
+enum { PAGES = 8, CACHED = 4 };
 
 struct ebs_reader {
     struct vml_reader base;
@@ -17,6 +18,11 @@ struct ebs_reader {
     pthread_mutex_t lock; /* of all below */
     struct ebs_page pages[PAGES];
     unsigned next; /* the page that goes when another comes */
+    struct cached {
+        uint64_t block;
+        uint8_t *bytes; /* NULL: none */
+    } cached[CACHED];
+    unsigned next_cached;
 };
 
 static struct ebs_reader *reader_of(struct vml_reader *r)
@@ -125,23 +131,62 @@ static int load_block(struct ebs_reader *r, uint64_t block, void *buf, struct vm
     return rc;
 }
 
+static bool find_cached(struct ebs_reader *r, uint64_t block, size_t skip, size_t len, void *buf)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < CACHED && !found; i++) {
+        const struct cached *c = &r->cached[i];
+
+        found = c->bytes != NULL && c->block == block;
+        if (found)
+            memcpy(buf, c->bytes + skip, len);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+static int load_part(struct ebs_reader *r, uint64_t block, size_t skip, size_t len, void *buf,
+                     struct vml_error *err)
+{
+    struct cached new = { .block = block };
+    struct cached *slot;
+    uint8_t *old;
+
+    if (find_cached(r, block, skip, len, buf))
+        return 0;
+    new.bytes = malloc(EBS_BLOCK);
+    if (new.bytes == NULL)
+        return vml_fail_nomem(err);
+    if (load_block(r, block, new.bytes, err) < 0) {
+        free(new.bytes);
+        return -1;
+    }
+    memcpy(buf, new.bytes + skip, len);
+    pthread_mutex_lock(&r->lock);
+    slot = &r->cached[r->next_cached++ % CACHED];
+    old = slot->bytes;
+    *slot = new;
+    pthread_mutex_unlock(&r->lock);
+    free(old);
+    return 0;
+}
+
 static int reader_load(struct vml_reader *base, const struct vml_extent *x, uint64_t off,
                        size_t len, void *buf, struct vml_error *err)
 {
     struct ebs_reader *r = reader_of(base);
-    VML_AUTO(vml_freep) uint8_t *whole = NULL;
     uint8_t *to = buf;
 
     (void)x;
     while (len > 0) {
         size_t skip = (size_t)(off % EBS_BLOCK), n = (size_t)vml_min_u64(EBS_BLOCK - skip, len);
+        int rc = n < EBS_BLOCK ? load_part(r, off / EBS_BLOCK, skip, n, to, err)
+                               : load_block(r, off / EBS_BLOCK, to, err);
 
-        if (n < EBS_BLOCK && whole == NULL && (whole = malloc(EBS_BLOCK)) == NULL)
-            return vml_fail_nomem(err);
-        if (load_block(r, off / EBS_BLOCK, n < EBS_BLOCK ? whole : to, err) < 0)
+        if (rc < 0)
             return -1;
-        if (n < EBS_BLOCK)
-            memcpy(to, whole + skip, n);
         to += n;
         off += n;
         len -= n;
@@ -155,6 +200,8 @@ static void reader_free(struct vml_reader *base)
 
     for (size_t i = 0; i < PAGES; i++)
         ebs_page_clear(&r->pages[i]);
+    for (size_t i = 0; i < CACHED; i++)
+        free(r->cached[i].bytes);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }

@@ -56,6 +56,11 @@ struct aws_words {
     }
 
 int aws_open(const struct aws_words *words, struct vml_aws **out, struct vml_error *err);
+#define EBS_SOURCE  "ebs:" /* and a snapshot's ID: an input */
+#define EBS_THREADS 8      /* that read one, where nobody says how many: it is far away */
+/* The disk of a snapshot of EBS, as the bytes of a raw disk. */
+int aws_input(const struct aws_words *words, const char *snapshot, struct vml_input **out,
+              struct vml_error *err);
 /* The progress line tells of calls that are made again, and how many more may be. */
 void aws_progress(struct progress *p, struct vml_aws *aws);
 

@@ -142,7 +142,7 @@ static int convert(struct cli *cli, struct job *j, const char *src, const char *
     VML_AUTO(vml_output_freep) struct vml_output *o = NULL;
     VML_AUTO(json_freep) json_t *notes = json_array();
     const struct vml_format *to = NULL;
-    const struct vml_open how = { .format = j->how->from,
+    const struct vml_open how = { .format = source_format(src, j->how->from),
                                   .vm = j->how->vm,
                                   .no_manifest = j->how->no_manifest,
                                   .parents = parents_named(&j->how->parents) };

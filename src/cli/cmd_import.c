@@ -9,6 +9,7 @@
 
 struct import {
     struct local local;
+    struct aws_words aws; /* where a snapshot of EBS is; the region is the local one */
     const char *from, *vm;
     struct record record;
     struct encrypt encrypt;
@@ -18,6 +19,7 @@ struct import {
 };
 
 static const struct opt opts[] = {
+    OPT_AWS(import),
     OPT_FROM(import),
     OPT_PACKAGE(import),
     OPT_PARENTS(import),
@@ -40,7 +42,9 @@ static const struct opt_verb verb = {
     1,
     "Keeps the disks of SRC, an OVA or a lone disk, as snapshots in the store, registers an AMI of "
     "them and prints its ID. The manifest is checked, and all of it becomes visible at once or not "
-    "at all. \"-\" is standard input.",
+    "at all. \"-\" is standard input, \"ebs:SNAPSHOT\" the disk of a snapshot in AWS, in the "
+    "region "
+    "that is said or, without that, the environment's or the profile's.",
     opts
 };
 
@@ -91,10 +95,13 @@ static int import(struct cli *cli, struct import *how, const char *src, struct v
     uint64_t healed = 0;
     bool seekable;
 
+    how->aws.region = how->local.region;
+    if (source_is_ebs(src) && how->threads == 0)
+        copy.threads = EBS_THREADS;
     if (local_where(&how->local, &where, err) < 0 ||
         record_fill(&how->record, "import", &where, IMPORT_VOLUME_TYPE, image, err) < 0 ||
         check_mappings(image, err) < 0 ||
-        source_open(&p, src, &open, "import", &seekable, err) < 0 ||
+        source_open_at(&p, src, &open, &how->aws, "import", &seekable, err) < 0 ||
         local_store(&how->local, LOCAL_CREATE, &s, err) < 0 ||
         encrypt_key(&how->encrypt, "import", &how->local, s, &where, key, found, err) < 0)
         return -1;

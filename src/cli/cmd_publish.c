@@ -8,6 +8,7 @@
 #include "lint.h"
 #include "local.h"
 #include "out.h"
+#include "pull.h"
 #include "record.h"
 #include "source.h"
 #include "vmlift/cost.h"
@@ -27,7 +28,8 @@ struct publish {
     struct record record;
     struct parents parents;
     struct opt_list bases;
-    bool progress, no_manifest, force_boot, force, dry_run, resume, discard, cleanup, encrypted;
+    bool progress, no_manifest, force_boot, force, dry_run, resume, discard, cleanup, encrypted,
+        pull;
     unsigned connections;
 };
 
@@ -36,6 +38,8 @@ static const struct opt opts[] = {
     OPT_AWS(publish),
     { 0, "via", "WAY", OPT_TEXT, offsetof(struct publish, via),
       "ebs (the default): block by block, by EBS's direct APIs" },
+    { 0, "pull", NULL, OPT_FLAG, offsetof(struct publish, pull),
+      "the other way: fetch an AMI from AWS into the local registry" },
     { 0, "dry-run", NULL, OPT_FLAG, offsetof(struct publish, dry_run),
       "only say what would be called, how much would be sent, and what that costs" },
     { 0, "resume", NULL, OPT_FLAG, offsetof(struct publish, resume),
@@ -65,7 +69,7 @@ static const struct opt opts[] = {
     { 0, "account", "N", OPT_TEXT, offsetof(struct publish, local.account),
       "of the local registry, 12 digits (VMLIFT_ACCOUNT, else 000000000000)" },
     { 0, "local-region", "R", OPT_TEXT, offsetof(struct publish, local_region),
-      "of the local registry (us-east-1)" },
+      "of the local registry (us-east-1, and of --pull that in AWS)" },
     OPT_PROGRESS(publish),
     { 0 },
 };
@@ -146,7 +150,7 @@ static int plan_file(struct publish *how, const char *path, const char *region,
         return -1;
     where.region = region;
     if (record_fill(&how->record, "publish", &where, VOLUME_TYPE, image, err) < 0 ||
-        lint_aws(path, how->from, false, how->force, notes, err) < 0 ||
+        (!source_is_ebs(path) && lint_aws(path, how->from, false, how->force, notes, err) < 0) ||
         source_open(&from->p, path, &open, "publish", NULL, err) < 0)
         return -1;
     if (how->record.arch == NULL)
@@ -310,6 +314,33 @@ static void run_clear(struct run *r)
     free(r->folder);
 }
 
+static int pull(struct cli *cli, struct publish *how, const char *ami, struct vml_error *err)
+{
+    VML_AUTO(vml_aws_freep) struct vml_aws *aws = NULL;
+    VML_AUTO(vml_store_freep) struct vml_store *s = NULL;
+    VML_AUTO(vml_image_clear) struct vml_image image = { 0 };
+    VML_AUTO(vml_notes_clear) struct vml_notes notes = { 0 };
+    struct pull p = { .ami = ami,
+                      .name = how->record.name,
+                      .connections = how->connections,
+                      .progress = how->progress,
+                      .notes = &notes };
+
+    if (how->resume || how->discard || how->dry_run || how->via != NULL)
+        return vml_fail(err, VML_EUSAGE, "usage/pull",
+                        "--pull does not go with --via, --dry-run, --resume and --discard");
+    if (aws_open(&how->aws, &aws, err) < 0)
+        return -1;
+    how->local.region = how->local_region != NULL ? how->local_region : vml_aws_region(aws);
+    if (local_open(&how->local, LOCAL_CREATE, &p.where, &s, err) < 0)
+        return -1;
+    p.store = s;
+    if (pull_image(aws, &p, &image, err) < 0)
+        return -1;
+    out_notes(ami, &notes);
+    return record_print(cli, &image, NULL, &notes, err);
+}
+
 static int plan(struct run *r, struct publish *how, const char *src, struct vml_error *err)
 {
     const char *region;
@@ -407,6 +438,8 @@ int cmd_publish(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
+    if (how.pull)
+        return pull(cli, &how, cli->words[0], err);
     r.telling.calls = how.dry_run && !cli->json;
     rc = plan(&r, &how, cli->words[0], err);
     if (rc == 0)

@@ -1,19 +1,54 @@
 #include "source.h"
 
+#include <string.h>
+
+bool source_is_ebs(const char *path)
+{
+    return strncmp(path, EBS_SOURCE, strlen(EBS_SOURCE)) == 0;
+}
+
+const char *source_format(const char *path, const char *from)
+{
+    return source_is_ebs(path) ? "raw" : from;
+}
+
+int source_input_at(struct vml_input **out, const char *path, const struct aws_words *words,
+                    struct vml_error *err)
+{
+    if (!source_is_ebs(path))
+        return vml_input_open_in(out, path, ".ovf", err);
+#ifdef VMLIFT_AWS
+    return aws_input(words, path + strlen(EBS_SOURCE), out, err);
+#else
+    (void)words;
+    return vml_fail(err, VML_EUNSUPPORTED, "source/ebs", "%s: this vmlift was built without AWS",
+                    path);
+#endif
+}
+
 int source_input(struct vml_input **out, const char *path, struct vml_error *err)
 {
-    return vml_input_open_in(out, path, ".ovf", err);
+    return source_input_at(out, path, &(const struct aws_words){ 0 }, err);
 }
 
 int source_open(struct vml_package **out, const char *path, const struct vml_open *how,
                 const char *verb, bool *seekable, struct vml_error *err)
 {
+    return source_open_at(out, path, how, &(const struct aws_words){ 0 }, verb, seekable, err);
+}
+
+int source_open_at(struct vml_package **out, const char *path, const struct vml_open *how,
+                   const struct aws_words *words, const char *verb, bool *seekable,
+                   struct vml_error *err)
+{
     const struct vml_format *format = NULL;
+    struct vml_open open = *how;
     struct vml_input *in = NULL;
 
+    open.format = source_format(path, how->format);
     if (how->format != NULL && format_named(&format, how->format, err) < 0)
         return -1;
-    if (source_input(&in, path, err) < 0)
+    if (source_input_at(&in, path, words, err) < 0)
         return -1;
     if (seekable != NULL) {
         *seekable = vml_input_can_seek(in);
@@ -23,7 +58,7 @@ int source_open(struct vml_package **out, const char *path, const struct vml_ope
         vml_input_free(in);
         return -1;
     }
-    return vml_package_open_as(out, vml_formats, in, how, err);
+    return vml_package_open_as(out, vml_formats, in, &open, err);
 }
 
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,

@@ -2,6 +2,7 @@
 #ifndef VMLIFT_CLI_SOURCE_H
 #define VMLIFT_CLI_SOURCE_H
 
+#include "aws.h"
 #include "out.h"
 #include "target.h"
 #include "vmlift/package.h"
@@ -21,12 +22,22 @@
 
 /* The file at path, "-", or the one .ovf in the folder at path. */
 int source_input(struct vml_input **out, const char *path, struct vml_error *err);
+/* The same, and "ebs:SNAPSHOT", the disk of a snapshot in AWS; the words say where. */
+int source_input_at(struct vml_input **out, const char *path, const struct aws_words *words,
+                    struct vml_error *err);
+bool source_is_ebs(const char *path);
+/* What is said of its format, but that a snapshot in AWS is the bytes of a disk. */
+const char *source_format(const char *path, const char *from);
 
 /* Opens the package or lone disk at path.  The word how->format is checked before the file is
  * opened.  VML_EUNSUPPORTED input/needs-file for a
  * pipe, in the name of the verb, unless the caller wants to know whether it is one (seekable). */
 int source_open(struct vml_package **out, const char *path, const struct vml_open *how,
                 const char *verb, bool *seekable, struct vml_error *err);
+/* The same with words that say where a snapshot in AWS is. */
+int source_open_at(struct vml_package **out, const char *path, const struct vml_open *how,
+                   const struct aws_words *words, const char *verb, bool *seekable,
+                   struct vml_error *err);
 /* The number of the disk that --disk N means (N from 1; 0: not given, and there must be one only):
  * VML_EUSAGE usage/disk, VML_EUNSUPPORTED package/one-disk. */
 int source_choose(const struct vml_package *p, const char *path, unsigned disk, size_t *i,

@@ -37,9 +37,10 @@ struct vml_input {
     uint64_t base;        /* window: where it starts in `of` */
     vml_tap *tap;         /* stream */
     vml_pull *pull;       /* callback */
-    void *arg;            /* of tap or pull */
-    void (*drop)(void *); /* frees arg; may be NULL */
-    uint8_t *head;        /* what peek took from a pipe, handed out by read first */
+    const struct vml_random_ops *random; /* likewise, seekable */
+    void *arg;                           /* of tap, pull or random */
+    void (*drop)(void *);                /* frees arg; may be NULL */
+    uint8_t *head;                       /* what peek took from a pipe, handed out by read first */
     size_t head_len, head_pos;
 };
 
@@ -287,6 +288,38 @@ int vml_input_callback(struct vml_input **out, const char *name, uint64_t size, 
     return 0;
 }
 
+static int random_pread(struct vml_input *in, void *buf, size_t len, uint64_t off,
+                        struct vml_error *err)
+{
+    return fits(in, len, off) ? in->random->pread(in->arg, buf, len, off, err)
+                              : past_end(err, len, off, in->size);
+}
+
+static int random_run(struct vml_input *in, uint64_t off, bool *hole, uint64_t *end,
+                      struct vml_error *err)
+{
+    return in->random->run(in->arg, off, hole, end, err);
+}
+
+static const struct input_ops random_ops = { .read = seekable_read,
+                                             .pread = random_pread,
+                                             .run = random_run };
+
+int vml_input_random(struct vml_input **out, const char *name, uint64_t size,
+                     const struct vml_random_ops *ops, void *arg, struct vml_error *err)
+{
+    struct vml_input *in = input_new(&random_ops, name, err);
+
+    if (in == NULL)
+        return -1;
+    in->size = size;
+    in->can_seek = true;
+    in->random = ops;
+    in->arg = arg;
+    *out = in;
+    return 0;
+}
+
 void vml_input_reads_from(struct vml_input *in, struct vml_input *of)
 {
     assert(in->pull != NULL);
@@ -295,7 +328,7 @@ void vml_input_reads_from(struct vml_input *in, struct vml_input *of)
 
 void vml_input_on_free(struct vml_input *in, void (*drop)(void *arg))
 {
-    assert(in->pull != NULL && in->drop == NULL);
+    assert((in->pull != NULL || in->random != NULL) && in->drop == NULL);
     in->drop = drop;
 }
 
