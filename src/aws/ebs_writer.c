@@ -86,7 +86,7 @@ static int put_block(struct ebs_writer *w, uint64_t block, const uint8_t *bytes,
     if (look(p, block, there, err) < 0)
         return -1;
     if (memcmp(there, digest, DIGEST) == 0) {
-        atomic_fetch_add(&p->known, 1);
+        atomic_fetch_add(&p->known, memcmp(digest, zero_digest, DIGEST) != 0);
         return 0;
     }
     if (!p->dry_run && ebs_put_block(w->aws, p->snapshot, block, bytes, digest, err) < 0)

@@ -140,18 +140,28 @@ int job_save(const struct job *j, struct vml_error *err)
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-/* The lock goes with the process that has it. */
+/* The lock goes with the process that has it.  1: got it; 0: whoever had it has ended the job, and
+ * taken the folder away. */
 static int take_lock(struct job *j, struct vml_error *err)
 {
+    struct stat st;
+
+    if (make_folder(j->own, err) < 0)
+        return -1;
     j->lock = open(j->own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (j->lock < 0)
-        return vml_fail_errno(err, "%s", j->own);
-    if (flock(j->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno != EWOULDBLOCK)
-        return vml_fail_errno(err, "%s", j->own);
-    return vml_fail(err, VML_EREFUSED, "publish/busy",
-                    "another process is publishing an image of this name to there");
+        return errno == ENOENT ? 0 : vml_fail_errno(err, "%s", j->own);
+    if (flock(j->lock, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return vml_fail_errno(err, "%s", j->own);
+        return vml_fail(err, VML_EREFUSED, "publish/busy",
+                        "another process is publishing an image of this name to there");
+    }
+    if (fstat(j->lock, &st) == 0 && st.st_nlink > 0)
+        return 1;
+    close(j->lock);
+    j->lock = -1;
+    return 0;
 }
 
 int job_open(struct job *j, const char *folder, const char *where, const char *name,
@@ -162,6 +172,7 @@ int job_open(struct job *j, const char *folder, const char *where, const char *n
     VML_AUTO(vml_freep) char *record = NULL;
     uint8_t digest[32];
     char id[33];
+    int rc;
 
     *j = (struct job){ .lock = -1 };
     if (print(&key, err, "%s\n%s", where, name) < 0)
@@ -171,8 +182,12 @@ int job_open(struct job *j, const char *folder, const char *where, const char *n
     if (print(&j->folder, err, "%s", folder) < 0 || print(&jobs, err, "%s/jobs", folder) < 0 ||
         print(&j->own, err, "%s/%s", jobs, id) < 0 || print(&record, err, "%s/job", j->own) < 0)
         return -1;
-    if (make_folder(folder, err) < 0 || make_folder(jobs, err) < 0 ||
-        make_folder(j->own, err) < 0 || take_lock(j, err) < 0)
+    if (make_folder(folder, err) < 0 || make_folder(jobs, err) < 0)
+        return -1;
+    do
+        rc = take_lock(j, err);
+    while (rc == 0);
+    if (rc < 0)
         return -1;
     if (access(record, F_OK) < 0)
         return errno == ENOENT ? 0 : vml_fail_errno(err, "%s", record);

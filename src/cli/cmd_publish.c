@@ -211,7 +211,13 @@ static int find_local(struct publish *how, const char *name, struct disks_in *fr
     from->image = image;
     if (vml_registry_get(from->s, &where, name, image, err) == 0)
         return 1;
-    return err->code == VML_ENOTFOUND && access(name, F_OK) == 0 ? 0 : -1;
+    if (err->code != VML_ENOTFOUND || strncmp(name, "ami-", 4) == 0)
+        return -1;
+    return access(name, F_OK) == 0 || source_is_ebs(name)
+               ? 0
+               : vml_fail(err, VML_ENOTFOUND, "publish/source",
+                          "%s: neither a file nor an AMI of account %s in the local region %s",
+                          name, where.owner, where.region);
 }
 
 /* Notes are beside the store: STORE.publish. */
