@@ -174,14 +174,18 @@ static int tell_snapshot(struct look *l, const struct stored *s, const char *sna
 {
     VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
     VML_AUTO(vml_freep) char *dir = NULL;
+    const struct local *local = &l->how->local;
     json_t *disk = NULL;
 
     if (vml_snapshot_open(&r, s->store, snapshot, err) < 0 ||
         tell_disk(r, d, l->v != NULL, &disk, err) < 0 ||
-        put_disk(l, disk, d->number == 0, err) < 0 || local_dir(&l->how->local, &dir, err) < 0)
+        put_disk(l, disk, d->number == 0, err) < 0 || local_dir(local, &dir, err) < 0)
         return -1;
-    return appliance_add_stored(&l->into, dir, s->where, s->id, (unsigned)d->number,
-                                local_passphrase_file(&l->how->local), NULL, err);
+    const char *passphrase = local_passphrase_file(local);
+    if (passphrase == NULL && local->asked[0] != '\0')
+        passphrase = local->asked;
+    return appliance_add_stored(&l->into, dir, s->where, s->id, (unsigned)d->number, passphrase,
+                                NULL, err);
 }
 
 static int tell_lone_snapshot(struct look *l, const struct stored *s, struct vml_error *err)
@@ -318,6 +322,7 @@ int cmd_inspect(struct cli *cli, int argc, char **argv, struct vml_error *err)
 
     if (rc != 0)
         return rc < 0 ? -1 : 0;
+    how.local.keep = !how.boot;
     if (cli->n_words > 1 && how.parents.files.n > 0)
         return vml_fail(err, VML_EUSAGE, "usage/parent", "--parent is for one SRC, not for %d",
                         cli->n_words);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "out.h"
 #include "passphrase.h"
@@ -78,10 +80,26 @@ const char *local_passphrase_file(const struct local *l)
     return first(l->passphrase_file, environment("VMLIFT_PASSPHRASE_FILE"), NULL, NULL);
 }
 
+/* In memory, and inherited: whoever opens the path reads it from its start. */
+static int keep_asked(struct local *l, const struct passphrase *p, struct vml_error *err)
+{
+    int fd = memfd_create("passphrase", 0);
+
+    if (fd < 0)
+        return vml_fail_errno(err, "memfd_create");
+    if (write(fd, p->text, p->len) != (ssize_t)p->len) {
+        vml_fail_errno(err, "memfd");
+        close(fd);
+        return -1;
+    }
+    snprintf(l->asked, sizeof l->asked, "/proc/self/fd/%d", fd);
+    return 0;
+}
+
 static int give_passphrase(void *local, const char *key_id, char *buf, size_t cap, size_t *len,
                            struct vml_error *err)
 {
-    const struct local *l = local;
+    struct local *l = local;
     const char *file = local_passphrase_file(l);
     VML_AUTO(passphrase_clear) struct passphrase p = { .len = 0 };
     char prompt[80];
@@ -92,6 +110,8 @@ static int give_passphrase(void *local, const char *key_id, char *buf, size_t ca
                         key_id);
     if ((file != NULL ? passphrase_read(&p, file, err) : passphrase_ask(&p, prompt, false, err)) <
         0)
+        return -1;
+    if (file == NULL && l->keep && l->asked[0] == '\0' && keep_asked(l, &p, err) < 0)
         return -1;
     *len = p.len < cap ? p.len : cap;
     memcpy(buf, p.text, *len);

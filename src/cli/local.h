@@ -10,7 +10,9 @@ struct local {
     const char *store, *account, *region; /* as given; local_where fills in the last two */
     const char *passphrase_file;
     bool shared_fs;
-    bool quiet; /* asks for no passphrase: what needs one goes without */
+    bool quiet;     /* asks for no passphrase: what needs one goes without */
+    bool keep;      /* what the terminal was asked for is kept in `asked` */
+    char asked[32]; /* a file of no name, for processes that are started: its path for them; "" */
 };
 #define OPT_STORE(type)                                                            \
     {                                                                              \

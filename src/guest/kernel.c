@@ -89,6 +89,7 @@ bool vml_kernel_lists(const char *text, const char *module)
 struct look {
     char *config, *builtin, *modules; /* texts, or NULL */
     bool in_initramfs[VML_DRIVERS];
+    bool no_modules; /* there is no folder of them, and what the initramfs has is known */
 };
 
 static void look_clear(struct look *l)
@@ -162,7 +163,9 @@ static enum vml_driver_at find_driver(const struct look *l, enum vml_driver d)
     if (l->modules != NULL)
         return vml_kernel_lists(l->modules, drivers[d].file) ? VML_DRIVER_MODULE
                                                              : VML_DRIVER_ABSENT;
-    return l->config != NULL && set != 'm' ? VML_DRIVER_ABSENT : VML_DRIVER_UNKNOWN;
+    /* without a folder of modules there is what the initramfs has, and nothing else */
+    return l->config != NULL && (set != 'm' || l->no_modules) ? VML_DRIVER_ABSENT
+                                                              : VML_DRIVER_UNKNOWN;
 }
 
 /* Before Linux 4.12 CONFIG_XEN alone made a kernel paravirtual. */
@@ -188,7 +191,8 @@ static void read_kernel(const struct vml_tree *t, struct vml_kernel *k)
 
     snprintf(path, sizeof path, "/boot/config-%s", k->version);
     l.config = vml_tree_read(t, path);
-    if (find_modules(t, k->version, folder)) {
+    l.no_modules = !find_modules(t, k->version, folder);
+    if (!l.no_modules) {
         l.builtin = read_in(t, folder, "modules.builtin");
         l.modules = read_in(t, folder, "modules.dep");
         if (l.config == NULL)

@@ -145,15 +145,19 @@ is 'open-vm-tools' '[.guest.agents[].name] | join(" ")'
 is 'machine-id,ssh host key' '[.guest.identity[].what] | join(",")'
 is null .guest.encrypted
 
-# --- an interruption: soon, and nothing is left
+# --- an encrypted AMI is served as well; and an interruption: soon, and nothing is left
 
 find_pid() { find t -name qemu.pid -size +0; }
-"$VMLIFT" inspect two.ova >out.txt 2>err.txt &
+echo 'a passphrase' >word
+key=$("$VMLIFT" key create --passphrase-file word)
+"$VMLIFT" import two.ova --name sealed --encrypt --key "$key" --passphrase-file word >/dev/null
+"$VMLIFT" inspect sealed --passphrase-file word >out.txt 2>err.txt &
 job=$!
 for _ in {1..200}; do
     [ -z "$(find_pid)" ] || break
     sleep 0.1
 done
+[ -n "$(find_pid)" ] || fail "qemu did not start: $(cat err.txt)"
 qemu=$(cat "$(find_pid)")
 before=$(date +%s%N) status=0
 kill -TERM $job
