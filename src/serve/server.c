@@ -271,6 +271,18 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
+/* Room for the body that is told of; memory is taken as it comes. */
+static bool reserve_body(struct call *c, const char *length)
+{
+    size_t len = length != NULL ? strtoull(length, NULL, 10) : 0;
+
+    if (len == 0)
+        return true;
+    c->r.body = malloc(len);
+    c->cap = c->r.body != NULL ? len : 0;
+    return c->r.body != NULL;
+}
+
 /* A body grows as it comes, whatever Content-Length says. */
 static bool add_body(struct call *c, const char *data, size_t len)
 {
@@ -399,7 +411,7 @@ static enum MHD_Result begin(struct call *c, struct MHD_Connection *connection, 
         return MHD_NO;
     const char *length = vml_request_header(&c->r, "Content-Length");
     if (length == NULL || strtoull(length, NULL, 10) <= VML_BODY_MAX)
-        return MHD_YES;
+        return reserve_body(c, length) ? MHD_YES : MHD_NO;
     (void)vml_fail(&err, VML_EREFUSED, "RequestEntityTooLarge",
                    "A body of %.20s bytes, at most %u allowed", length, VML_BODY_MAX);
     return finish(c, connection, &err);
