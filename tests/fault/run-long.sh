@@ -15,7 +15,7 @@ export FAULT_SHIM=${FAULT_SHIM:-$root/build/release/tests/libfault_shim.so}
 PATH=$PATH:/usr/sbin:/sbin
 
 names=("$@")
-[ $# -gt 0 ] || names=(syscalls memory power flips race full source)
+[ $# -gt 0 ] || names=(syscalls memory power flips race full source publish)
 
 cat <<END
 # What the long form of the fault tests found
