@@ -178,6 +178,9 @@ refused("MissingParameter", alice.modify_image_attribute, ImageId=plain, Attribu
 refused("InvalidParameterValue", alice.modify_image_attribute, ImageId=plain, OperationType="give", UserIds=[BOB])
 refused("InvalidParameterCombination", alice.modify_image_attribute, ImageId=plain, Description={"Value": "x"},
         LaunchPermission={"Add": [{"UserId": BOB}]})
+refused("InvalidParameterCombination", alice.modify_image_attribute, ImageId=plain, Attribute="launchPermission", Description={"Value": "x"})
+refused("InvalidParameterCombination", alice.modify_image_attribute, ImageId=plain, Value="x", Description={"Value": "y"})
+refused("InvalidParameterCombination", alice.modify_image_attribute, ImageId=plain, OperationType="add", Description={"Value": "y"})
 refused("DryRunOperation", alice.modify_image_attribute, ImageId=plain, Description={"Value": "x"}, DryRun=True)
 refused("AuthFailure", alice.describe_image_attribute, ImageId=plain, Attribute="blockDeviceMapping")
 
@@ -247,6 +250,18 @@ refused("InvalidParameterDependency", alice.copy_image, Name=f"{RUN}/no", Source
         KmsKeyId="alias/aws/ebs")
 closed = alice.copy_image(Name=f"{RUN}/closed", SourceRegion="us-east-1", SourceImageId=plain, Encrypted=True)["ImageId"]
 assert image(alice, closed)["BlockDeviceMappings"][0]["Ebs"]["Encrypted"]
+alice.create_tags(Resources=[full], Tags=[{"Key": f"k{i}", "Value": ""} for i in range(30)])
+tagged = [f"&TagSpecification.1.Tag.{i + 1}.Key=k{i + 9}" for i in range(30)]
+ask = f"Action=CopyImage&Version=2016-11-15&SourceRegion=us-east-1&SourceImageId={full}&CopyImageTags=true&TagSpecification.1.ResourceType=image"
+count = len(alice.describe_images(Owners=["self"])["Images"])
+status, answer = action("alice", f"{ask}&Name={RUN}/tags" + "".join(tagged) + "&TagSpecification.1.Tag.40.Key=x" + "".join(
+    f"&TagSpecification.1.Tag.{i + 50}.Key=y{i}" for i in range(11)))
+assert "TagLimitExceeded" in answer and len(alice.describe_images(Owners=["self"])["Images"]) == count, answer
+status, answer = action("alice", f"{ask}&Name={RUN}/tags" + "".join(tagged))
+assert status == 200, answer
+(both,) = alice.describe_images(Owners=["self"], Filters=filters(name=f"{RUN}/tags"))["Images"]
+assert len(both["Tags"]) == 39, both
+alice.deregister_image(ImageId=both["ImageId"])
 taken = ireland.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=snapshot, Description="taken", TagSpecifications=[
     {"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}])
 assert taken["Tags"] == [{"Key": "a", "Value": "b"}] and snap(ireland, taken["SnapshotId"])["Tags"] == taken["Tags"]

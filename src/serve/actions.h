@@ -36,6 +36,8 @@ vml_action_fn vml_do_import_image, vml_do_import_snapshot, vml_do_export_image,
 
 /* --- words.c: what parameters say ------------------------------------------------------------- */
 
+/* Is it one of the words, "image snapshot"? */
+bool vml_is_word(const char *words, const char *word);
 /* An ID that is needed: MissingParameter, InvalidAMIID.Malformed, InvalidSnapshotID.Malformed.  A
  * name is none. */
 int vml_need_image(const struct vml_request *r, const char *name, const char **id,

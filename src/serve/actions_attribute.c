@@ -135,21 +135,32 @@ static const char *new_value(const struct vml_request *r, const char *attribute,
     return value;
 }
 
+static int fail_attribute(const char *said, struct vml_error *err)
+{
+    return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
+                    "Value (%.64s) for parameter attribute is invalid. Unknown attribute.", said);
+}
+
 static int check_attribute(const struct vml_request *r, const char *words, struct vml_error *err)
 {
     const char *said = vml_param(r, "Attribute");
 
-    while (said != NULL && *words != '\0') {
-        size_t len = strcspn(words, " ");
-        if (strlen(said) == len && strncmp(said, words, len) == 0)
-            return 0;
-        words += len + (words[len] == ' ');
-    }
-    return said == NULL ? 0
-                        : vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                                   "Value (%.64s) for parameter attribute is invalid. Unknown "
-                                   "attribute.",
-                                   said);
+    return said == NULL || vml_is_word(words, said) ? 0 : fail_attribute(said, err);
+}
+
+/* What is said in one form must not be contradicted, or left out, in the other. */
+static int check_form(const struct vml_request *r, const char *attribute, struct vml_error *err)
+{
+    const char *named = vml_param(r, "Attribute");
+    bool value = vml_is_word("description imdsSupport", attribute);
+
+    if ((named != NULL && strcmp(named, attribute) != 0) ||
+        (vml_param(r, "Value") != NULL && (named == NULL || !value)) ||
+        (vml_param(r, "OperationType") != NULL && value))
+        return vml_fail(err, VML_EREFUSED, "InvalidParameterCombination",
+                        "The parameters Attribute, OperationType and Value are not those of %s",
+                        attribute);
+    return 0;
 }
 
 static int modify(struct vml_request *r, const char *id, const struct vml_modify *what,
@@ -164,7 +175,12 @@ static int modify(struct vml_request *r, const char *id, const struct vml_modify
     if (asked > 1)
         return vml_fail(err, VML_EREFUSED, "InvalidParameterCombination",
                         "Only one attribute may be modified at a time");
-    if (vml_check_own_image(r, id, err) < 0 || vml_dry_run(r, err) < 0)
+    const char *attribute = what->description != NULL ? "description"
+                            : what->imds != NULL      ? "imdsSupport"
+                            : what->n_codes > 0       ? "productCodes"
+                                                      : "launchPermission";
+    if (check_form(r, attribute, err) < 0 || vml_check_own_image(r, id, err) < 0 ||
+        vml_dry_run(r, err) < 0)
         return -1;
     return changes_something(c)
                ? vml_registry_share(r->store, &r->where, id, &c->how, false, NULL, NULL, err)
@@ -269,8 +285,7 @@ static int print_attribute(struct vml_answer *a, const struct vml_image *i, cons
             print_value(a, name, values[k].value);
             return 0;
         }
-    return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
-                    "Value (%.64s) for parameter attribute is invalid. Unknown attribute.", name);
+    return fail_attribute(name, err);
 }
 
 int vml_do_describe_image_attribute(struct vml_request *r, struct vml_answer *a,

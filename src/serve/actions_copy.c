@@ -83,6 +83,24 @@ static int copy_image(struct vml_request *r, struct copying *c, const char *id,
                : vml_tag_made(r, made, &c->tags, err);
 }
 
+/* All that the copy is to have, before it is made: those of the source, and those of the request.
+ */
+static int check_tags(const struct vml_image *source, const struct copying *c,
+                      const struct vml_marks *tags, const char *account, struct vml_error *err)
+{
+    bool copied = c->how.tags && strcmp(source->owner, account) == 0;
+    size_t n = tags->n_tags + (copied ? source->marks.n_tags : 0);
+
+    for (size_t i = 0; copied && i < source->marks.n_tags; i++)
+        for (size_t k = 0; k < tags->n_tags; k++)
+            n -= strcmp(source->marks.tags[i].key, tags->tags[k].key) == 0;
+    return n <= VML_TAGS_MAX ? 0
+                             : vml_fail(err, VML_EREFUSED, "TagLimitExceeded",
+                                        "The maximum number of tags for a resource is %u: there "
+                                        "are %zu",
+                                        VML_TAGS_MAX, n);
+}
+
 int vml_do_copy_image(struct vml_request *r, struct vml_answer *a, struct vml_error *err)
 {
     VML_AUTO(copying_clear) struct copying c = { .tags = { 0 } };
@@ -98,7 +116,8 @@ int vml_do_copy_image(struct vml_request *r, struct vml_answer *a, struct vml_er
         vml_request_tags(r, "snapshot", "image snapshot", &c.tags, err) < 0)
         return -1;
     const struct vml_where there = { r->account, c.how.source_region };
-    if (vml_registry_get(r->store, &there, id, &source, err) < 0 || vml_dry_run(r, err) < 0 ||
+    if (vml_registry_get(r->store, &there, id, &source, err) < 0 ||
+        check_tags(&source, &c, &tags, r->account, err) < 0 || vml_dry_run(r, err) < 0 ||
         copy_image(r, &c, id, &tags, &made, err) < 0)
         return -1;
     vml_xml_text(a, "imageId", made.id);

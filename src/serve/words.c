@@ -63,7 +63,7 @@ int vml_check_own_image(struct vml_request *r, const char *id, struct vml_error 
 
 /* --- tags ------------------------------------------------------------------------------------- */
 
-static bool is_word(const char *words, const char *word)
+bool vml_is_word(const char *words, const char *word)
 {
     size_t len = strlen(word);
 
@@ -98,7 +98,7 @@ int vml_request_tags(const struct vml_request *r, const char *type, const char *
         return -1;
     for (size_t i = 0; i < numbers.n; i++) {
         const char *said = vml_param(r, "TagSpecification.%u.ResourceType", numbers.items[i]);
-        if (said == NULL || !is_word(types, said))
+        if (said == NULL || !vml_is_word(types, said))
             return vml_fail(err, VML_EREFUSED, "InvalidParameterValue",
                             "'%.64s' is not a valid taggable resource type for this operation.",
                             said != NULL ? said : "");
