@@ -18,4 +18,20 @@ import --name secret --region us-east-1 --encrypt >secret.txt 2>/dev/null
 # shellcheck disable=SC2119 # it has no options here
 serve
 with_boto "$tests/ec2_actions.py"
+
+# A catalog that is made anew meanwhile is the one that is served from then on.
+"$VMLIFT" store rebuild --store store >/dev/null
+cat >rebuilt.py <<'PYTHON'
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from endpoint import *
+
+client("ec2", "alice").create_tags(Resources=[sys.argv[2]], Tags=[{"Key": "Since", "Value": botocore.__version__}])
+PYTHON
+with_boto rebuilt.py "$(cat first.txt)"
+"$VMLIFT" image show --store store --account 111122223333 first --json |
+    jq -e '.Images[0].Tags | length == 2' >/dev/null ||
+    fail "the tag is in no catalog, or in the old one"
+"$VMLIFT" store gc --store store >/dev/null
 stop_server
