@@ -7,7 +7,7 @@ machine=
 trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null; wait; rm -rf "$tmp"' EXIT
 
 # machine_says SECONDS WORDS OPTION...: starts qemu with OPTIONs, until its serial console says WORDS (an
-# extended regular expression).  What it said stays in ./serial.
+# extended regular expression, over lines).  What it said stays in ./serial.
 machine_says() {
     local limit=$1 words=$2 start=$SECONDS found=1
     shift 2
@@ -15,7 +15,7 @@ machine_says() {
     qemu-system-x86_64 -accel tcg -display none -monitor none -no-reboot -snapshot -serial file:serial "$@" &
     machine=$!
     while kill -0 $machine 2>/dev/null && [ $((SECONDS - start)) -le "$limit" ]; do
-        if grep -qaE -e "$words" serial; then
+        if grep -qazE -e "$words" serial; then
             found=0
             break
         fi

@@ -2,7 +2,8 @@
 # What an image is for: the exported machine starts, up to the login on its serial console.  01 proves that
 # other programs read the same bytes from each format, so one of them is enough; VMLIFT_BOOT=all takes all.
 . "$(dirname "$0")/../functions.sh"
-. "$(dirname "$0")/../machine.sh"
+# shellcheck source=tests/machine.sh
+. "$tests/machine.sh"
 requires mmdebstrap fakeroot grub-mkimage mke2fs sfdisk qemu-system-x86_64
 
 vm=$("$root/samples/make-vm.sh")
