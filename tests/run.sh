@@ -6,8 +6,9 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$(realpath "$0")")/.."
 export LC_ALL=C LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg
-# The machine is made once and kept beside the builds.
+# The machines are made once and kept beside the builds.
 export VMLIFT_VM_CACHE=${VMLIFT_VM_CACHE:-$PWD/build/vm}
+export VMLIFT_GUEST_CACHE=${VMLIFT_GUEST_CACHE:-$PWD/build/guests}
 PATH=$PATH:/usr/sbin:/sbin
 jobs=$(nproc)
 
@@ -59,6 +60,7 @@ step "clang-format" format
 step "shellcheck" scripts
 step "build" build release
 step "machine" samples/make-vm.sh
+step "guests" tests/guests/make.sh
 step "clang-tidy" tidy
 step "address, undefined behaviour" asan
 step "threads" tsan

@@ -33,10 +33,10 @@ cat <<END
 # What the long form of the guests found
 
 $(date -u +%Y-%m-%d), commit $(git -C "$root" rev-parse --short HEAD), $(nproc) cores, $(qemu-system-x86_64 --version |
-    sed -n '1s/.*version \([0-9.]*\).*/QEMU \1/p') without KVM, Linux $(uname -r).
+    sed -n '1s/.*version \([0-9.]*\).*/QEMU \1/p') without KVM.
 
-Each guest prepared, imported as an AMI, exported, and started with an NVMe disk and the firmware that the image
-asks for, up to a login and an address by DHCP; a second run of prep has nothing to change.
+Each guest prepared, imported as an AMI, exported, and started with an NVMe disk and the firmware that
+its image asks for, up to a login and an address by DHCP; a second run of prep has nothing to change.
 
 | guest | seconds of prep | changes | seconds to the login |
 | --- | --- | --- | --- |
