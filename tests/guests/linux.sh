@@ -14,7 +14,8 @@ without() {
     shift
     for package; do
         while IFS= read -r file; do
-            if [ -L "$tree$file" ] || [ -f "$tree$file" ]; then rm "$tree$file"; fi
+            # /lib is a link to a folder, and everybody's
+            if [ ! -d "$tree$file" ]; then rm -f "$tree$file"; fi
         done <"$tree/var/lib/dpkg/info/$package.list"
         rm "$tree/var/lib/dpkg/info/$package".*
         awk -v "package=$package" 'BEGIN { RS = ""; ORS = "\n\n" } $0 !~ "^Package: " package "\n"' \
