@@ -244,10 +244,12 @@ static int add_usage(guestfs_h *g, struct vml_inspect *v, const struct blocks *b
     return more != NULL ? 0 : vml_fail_nomem(err);
 }
 
-/* In the order of their depth.  What cannot be mounted is told, unless it is the root's. */
-static int mount_all(guestfs_h *g, struct vml_inspect *v, const struct blocks *b, const char *root,
-                     struct vml_error *err)
+/* In the order of their depth.  What cannot be mounted is told; of a root nothing could be told
+ * that is right. */
+static int mount_all(struct vml_session *s, struct vml_inspect *v, const struct blocks *b,
+                     const char *root, struct vml_error *err)
 {
+    guestfs_h *g = vml_session_guestfs(s);
     VML_AUTO(list_freep) char **points = vml_guestfs.inspect_get_mountpoints(g, root);
     size_t n = 0;
 
@@ -259,6 +261,8 @@ static int mount_all(guestfs_h *g, struct vml_inspect *v, const struct blocks *b
         const char *dir = points[i], *device = points[i + 1];
 
         if (vml_guestfs.mount_ro(g, device, dir) < 0) {
+            if (strcmp(dir, "/") == 0)
+                return vml_session_fail(s, err, "the root cannot be mounted");
             vml_note(&v->notes, "inspect/mount", "%s cannot be mounted on %s: %s", device, dir,
                      vml_guestfs.last_error(g));
             continue;
@@ -303,12 +307,11 @@ static int look_at_linux(struct vml_inspect *v, const struct vml_tree *t, const 
  * told above all: then the first file system that has what a Linux has is the root, and nothing
  * else is mounted. */
 static int look_for_linux(guestfs_h *g, struct vml_inspect *v, const struct vml_tree *t,
-                          const struct blocks *b, struct vml_error *err)
+                          const struct blocks *b, const char *why, struct vml_error *err)
 {
     static const char *const types[] = { "ext2", "ext3", "ext4", "xfs", "btrfs", "jfs" };
 
-    vml_note(&v->notes, "inspect/libguestfs", "libguestfs cannot tell what it is: %s",
-             vml_guestfs.last_error(g));
+    vml_note(&v->notes, "inspect/libguestfs", "%s", why);
     for (size_t i = 0; i < b->n; i++)
         for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
             const char *device = b->items[i].device;
@@ -328,7 +331,7 @@ static int look_for_linux(guestfs_h *g, struct vml_inspect *v, const struct vml_
                 return -1;
             return look_at_linux(v, t, b, err);
         }
-    return 0;
+    return vml_fail(err, VML_EIO, "guest/libguestfs", "%s", why);
 }
 
 static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *err)
@@ -342,16 +345,19 @@ static int look(struct vml_session *s, struct vml_inspect *v, struct vml_error *
     if (find_blocks(g, v, &b, err) < 0)
         return -1;
     roots = vml_guestfs.inspect_os(g);
-    if (roots == NULL)
-        return vml_guestfs.is_ready(g) == 1 && vml_guestfs.umount_all(g) == 0
-                   ? look_for_linux(g, v, &tree, &b, err)
-                   : vml_session_fail(s, err, "looking for a system");
+    if (roots == NULL) {
+        (void)vml_session_fail(s, err, "looking for a system");
+        if (vml_guestfs.is_ready(g) != 1 || vml_guestfs.umount_all(g) < 0)
+            return -1;
+        const struct vml_error why = *err;
+        return look_for_linux(g, v, &tree, &b, why.text, err);
+    }
     if (roots[0] == NULL)
         return 0;
     const char *root = choose_root(g, v, roots);
     name_system(g, v, root);
     v->root_disk = find_root_disk(g, v->root);
-    if (mount_all(g, v, &b, root, err) < 0)
+    if (mount_all(s, v, &b, root, err) < 0)
         return -1;
     if (v->os == VML_OS_WINDOWS)
         return look_at_windows(g, v, root, &tree, err);
