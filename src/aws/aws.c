@@ -8,7 +8,7 @@ enum { ATTEMPTS = 12, ATTEMPTS_MAX = 100, TIMEOUT = 30 };
 
 static const char *const service_names[SERVICES] = { "ec2", "ebs", "s3" };
 
-static enum service service_of(const char *name)
+enum service service_of(const char *name)
 {
     enum service s = SERVICE_EC2;
 

@@ -188,7 +188,8 @@ static int again(struct doing *d, bool connect, struct vml_error *err)
     struct vml_error interrupted;
 
     if (d->tries >= d->aws->attempts ||
-        (connect && !atomic_load(&d->aws->reached) && d->tries >= TRIES_IF_NEVER_REACHED))
+        (connect && !atomic_load(&d->aws->reached[service_of(d->call->service)]) &&
+         d->tries >= TRIES_IF_NEVER_REACHED))
         return give_up(d, "", err);
     if (!pace_retry(&d->aws->pace))
         return give_up(d, "the budget of retries is used up; ", err);
@@ -263,7 +264,7 @@ static int attempt(struct doing *d, struct http_answer *a, struct vml_error *err
     d->sent += a->sent;
     if (rc < 0)
         return after_trouble(d, err);
-    atomic_store(&d->aws->reached, true);
+    atomic_store(&d->aws->reached[service_of(d->call->service)], true);
     if (a->status < 200 || a->status > 299)
         return after_refusal(d, &key, a, err);
     if (d->call->check != NULL && d->call->check(d->call->arg, a, err) < 0)

@@ -66,9 +66,10 @@ struct ebs_put {
 extern const uint8_t ebs_unknown[32];
 /* A writer of a volume of `gib`; *p and what it names must outlive it.  Blocks go in any order from
  * any thread, and only where they differ from what is there: zeroes over a hole do not, zeroes over
- * data of the parent do.  finish completes the snapshot.  Freed unfinished it leaves the snapshot
+ * data of the parent do.  connections: how many threads will put, of which few may have larger
+ * chunks.  finish completes the snapshot.  Freed unfinished it leaves the snapshot
  * pending. */
 int ebs_writer(struct vml_writer **out, struct vml_aws *aws, struct ebs_put *p, uint64_t gib,
-               struct vml_error *err);
+               unsigned connections, struct vml_error *err);
 
 #endif

@@ -20,7 +20,9 @@ struct vml_aws {
     struct credentials credentials;
     unsigned attempts;
     long timeout_ms;
-    atomic_bool reached; /* somebody answered: what cannot be reached now may be again soon */
+    atomic_bool reached[SERVICES]; /* somebody answered: who cannot be reached now may be soon */
 };
+
+enum service service_of(const char *name);
 
 #endif

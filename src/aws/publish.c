@@ -115,7 +115,7 @@ static int send_disk(struct publish *p, size_t i, struct vml_reader *r, struct v
         return -1;
     put.ledger = ledger;
     put.parent = parent;
-    if (ebs_writer(&w, p->aws, &put, d->gib, err) < 0)
+    if (ebs_writer(&w, p->aws, &put, d->gib, p->how->copy->threads, err) < 0)
         return -1;
     rc = vml_copy(r, w, p->how->copy, err);
     p->how->put += put.put;

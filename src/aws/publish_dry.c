@@ -19,7 +19,8 @@ static int count_disk(struct publish *p, size_t i, struct vml_reader *r, struct 
         return -1;
     put.ledger = ledger;
     put.parent = parent;
-    if (ebs_writer(&w, p->aws, &put, gib, err) < 0 || vml_copy(r, w, p->how->copy, err) < 0)
+    if (ebs_writer(&w, p->aws, &put, gib, p->how->copy->threads, err) < 0 ||
+        vml_copy(r, w, p->how->copy, err) < 0)
         return -1;
     publish_say(p, "StartSnapshot VolumeSize=%" PRIu64 "%s%s", gib,
                 parent_id[0] != '\0' ? " ParentSnapshotId=" : "", parent_id);

@@ -15,7 +15,9 @@
 #include "vmlift/rules.h"
 
 #define VOLUME_TYPE "gp3"
-#define CONNECTIONS 16 /* of 2 MiB each in memory */
+/* AWS takes some 100 ms for a block, wherever one asks from. */
+#define CONNECTIONS      64
+#define CONNECTIONS_ELSE 8
 
 /* Of EBS's direct APIs: as its user guide prices calls, and what an account may make of them. */
 #define PUT_PRICE     0.006 /* USD for a thousand */
@@ -51,7 +53,7 @@ static const struct opt opts[] = {
     { 0, "force", NULL, OPT_FLAG, offsetof(struct publish, force),
       "send also what check --target aws finds a fault with" },
     { 0, "connections", "N", OPT_COUNT, offsetof(struct publish, connections),
-      "send N blocks at a time (16); each takes 2 MiB of memory" },
+      "send N blocks at a time (64 to AWS itself, else 8)" },
     { 0, "parent-snapshot", "SNAP", OPT_LIST, offsetof(struct publish, bases),
       "send only what differs from this snapshot in AWS; repeated, for the next disk" },
     { 0, "encrypted", NULL, OPT_FLAG, offsetof(struct publish, encrypted),
@@ -366,7 +368,10 @@ static int plan(struct run *r, struct publish *how, const char *src, struct vml_
 
 static int publish(struct run *r, struct publish *how, struct vml_error *err)
 {
-    r->copy.threads = how->connections > 0 ? how->connections : CONNECTIONS;
+    r->copy.threads = how->connections > 0 ? how->connections
+                      : strncmp(vml_aws_endpoint(r->aws, "ebs"), "https://ebs.", 12) == 0
+                          ? CONNECTIONS
+                          : CONNECTIONS_ELSE;
     r->what = (struct vml_publish){
         .next = next_disk,
         .verify = verify_disks,
