@@ -151,12 +151,26 @@ static const struct {
     { "ServiceQuotaExceededException", 402 }, { "UnknownOperationException", 404 },
 };
 
+/* How the store is kept is not the client's affair, whatever kind of failure it is. */
+static bool is_internal(const struct vml_error *err)
+{
+    static const char *const modules[] = { "catalog/", "io/", "serve/", "store/" };
+
+    for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++)
+        if (strncmp(err->slug, modules[i], strlen(modules[i])) == 0)
+            return true;
+    return false;
+}
+
 /* What is not EC2's code is ours: what the client can help is told in our words, what it cannot is
  * for the log. */
 static void to_code(const struct vml_error *err, const char **code, const char **text)
 {
     static const char internal[] = "An internal error has occurred";
     bool ours = strchr(err->slug, '/') != NULL || (err->slug[0] >= 'a' && err->slug[0] <= 'z');
+
+    bool asked = err->code == VML_EREFUSED || err->code == VML_EUSAGE ||
+                 (err->code == VML_ENOTFOUND && strncmp(err->slug, "key/", 4) == 0);
 
     *code = err->slug;
     *text = err->text;
@@ -165,10 +179,9 @@ static void to_code(const struct vml_error *err, const char **code, const char *
     if (err->code == VML_EINTERRUPTED) {
         *code = "Unavailable";
         *text = "The server is stopping";
-    } else if (err->code == VML_EUNSUPPORTED) {
+    } else if (err->code == VML_EUNSUPPORTED && !is_internal(err)) {
         *code = "UnsupportedOperation";
-    } else if (err->code == VML_EREFUSED || err->code == VML_EUSAGE ||
-               (err->code == VML_ENOTFOUND && strncmp(err->slug, "key/", 4) == 0)) {
+    } else if (asked && !is_internal(err)) {
         *code = "InvalidParameterValue";
     } else {
         *code = "InternalError";

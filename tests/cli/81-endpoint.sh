@@ -210,6 +210,12 @@ PYTHON
 with_boto one.py carol
 "$VMLIFT" serve key remove --store store "$(jq -r .AccessKeyId carol.json)"
 with_boto one.py carol AuthFailure
+# What is wrong with the file of the keys is for the log, not for clients.
+chmod 640 store/access-keys
+with_boto one.py alice InternalError
+chmod 600 store/access-keys
+with_boto one.py alice
+grep -q 'InternalError: .*store/access-keys: mode 0640' server.log || fail "the log says nothing of it"
 ! grep -qF "$secret" server.log || fail "the log tells a secret"
 
 # --- limits
