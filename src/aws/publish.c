@@ -235,6 +235,14 @@ static void tell_left(const struct publish *p, const char *snapshot)
              snapshot, vml_aws_region(p->aws), vml_aws_region(p->aws), snapshot);
 }
 
+static void tell_unknown(const struct publish *p)
+{
+    vml_note(p->how->notes, "publish/left",
+             "whether a snapshot was begun in %s is not known: with --discard it is asked for once "
+             "more, and removed",
+             vml_aws_region(p->aws));
+}
+
 /* Takes back what was made.  -1: something is left, which notes tell. */
 static int take_back(struct publish *p, struct vml_error *err)
 {
@@ -245,10 +253,12 @@ static int take_back(struct publish *p, struct vml_error *err)
         struct job_disk *d = &p->job.disks[i];
 
         /* the answer that had the ID may have been lost: the token brings it again */
-        if (d->snapshot[0] == '\0' && d->token[0] != '\0' && vml_interrupted())
+        if (d->snapshot[0] == '\0' && d->token[0] != '\0' && vml_interrupted()) {
+            tell_unknown(p);
             rc = vml_fail_interrupted(err);
-        else if (d->snapshot[0] == '\0' && d->token[0] != '\0' &&
-                 start_disk(p, i, d->gib * VML_GIB, &e) < 0 && e.code == VML_EIO) {
+        } else if (d->snapshot[0] == '\0' && d->token[0] != '\0' &&
+                   start_disk(p, i, d->gib * VML_GIB, &e) < 0 && e.code == VML_EIO) {
+            tell_unknown(p);
             *err = e;
             rc = -1;
         }
