@@ -168,6 +168,20 @@ static int give_up(struct vml_upload *u, const struct vml_error *err)
     return -1;
 }
 
+/* The store's lock.  A rebuild that came between ends the upload: the catalog that it knows is none
+ * any more. */
+static int lock_store(struct vml_upload *u, int *lock, struct vml_error *err)
+{
+    if (vml_store_lock(u->store, false, lock, err) == 0)
+        return 0;
+    if (strcmp(err->slug, "store/replaced") == 0) {
+        pthread_mutex_lock(&u->lock);
+        give_up(u, err);
+        pthread_mutex_unlock(&u->lock);
+    }
+    return -1;
+}
+
 static int renew(struct vml_upload *u, struct vml_error *err)
 {
     uint64_t deadline = next_deadline(u);
@@ -253,7 +267,7 @@ static int put(struct vml_upload *u, struct putting *p, struct vml_error *err)
 
     if (u->finished)
         return vml_fail(err, VML_EREFUSED, "upload/over", "%s: the upload is finished", u->what.id);
-    if (vml_store_lock(u->store, false, &lock, err) < 0 || make_frame(u, p, err) < 0)
+    if (lock_store(u, &lock, err) < 0 || make_frame(u, p, err) < 0)
         return -1;
     pthread_mutex_lock(&u->lock);
     rc = keep(u, p, err);
@@ -354,7 +368,7 @@ static int finish(struct vml_upload *u, uint64_t count, const uint8_t aggregate[
 
     if (u->finished)
         return check_promises(u, count, aggregate, err);
-    if (vml_store_lock(u->store, false, &lock, err) < 0 || check_and_renew(u, err) < 0 ||
+    if (lock_store(u, &lock, err) < 0 || check_and_renew(u, err) < 0 ||
         check_promises(u, count, aggregate, err) < 0 || check_key(u, err) < 0 ||
         note_end(u, commit(u, also, arg, err), err) < 0)
         return -1;

@@ -475,6 +475,22 @@ static void test_lost_pins(void)
     CHECK_INT(pins_of(s), 1);
 }
 
+/* A rebuild makes another catalog, which the upload cannot know. */
+static void test_rebuilt(void)
+{
+    VML_AUTO(vml_store_freep) struct vml_store *s = new_store("rebuilt");
+    VML_AUTO(vml_upload_freep) struct vml_upload *u = begin(s, 8u << 20, NULL, 0);
+    VML_AUTO(vml_freep) uint8_t *block = calloc(1, VML_BLOCK);
+    struct vml_rebuilt done;
+
+    put_all(u, "data:4M", false);
+    CHECK_OK(vml_store_rebuild(dir, 0, remember, NULL, NULL, &done, &err), &err);
+    CHECK(!vml_upload_dead(u));
+    CHECK_FAILS(vml_upload_put(u, 0, block, NULL, &err), &err, "store/replaced");
+    CHECK(vml_upload_dead(u));
+    CHECK_FAILS(vml_upload_finish(u, 8, NULL, NULL, NULL, &err), &err, "store/replaced");
+}
+
 /* Several uploads in one process, each by several threads, while another process collects. */
 static void test_many(void)
 {
@@ -587,6 +603,7 @@ int main(void)
     test_gc();
     test_ends();
     test_lost_pins();
+    test_rebuilt();
     test_many();
     test_encrypted();
     shell("rm -rf %s", top);
