@@ -4,7 +4,7 @@
 # To be sourced behind functions.sh.
 #
 #     radosgw_start        $S3_ENDPOINT is its URL; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which
-#                          are exported, a user's
+#                          are exported, a user's: those that there are, or some
 #
 # It ends with the shell that started it, however that ends.
 
@@ -20,9 +20,19 @@ for s in sockets:
 print(*(s.getsockname()[1] for s in sockets))' "$1"
 }
 
+daemons=()
+# Before the folder goes that they write to.
+stop_daemons() {
+    [ ${#daemons[@]} -eq 0 ] || kill -KILL "${daemons[@]}" 2>/dev/null || true
+    wait "${daemons[@]}" 2>/dev/null || true
+}
+# shellcheck disable=SC2154 # tmp is of functions.sh
+trap 'stop_daemons; rm -rf "${tmp:?}"' EXIT
+
 # daemon PROGRAM ARGUMENT...: in the foreground of a child that is killed when this shell is gone.
 daemon() {
     setpriv --pdeathsig KILL "$@" -f >>"$ceph/$1.out" 2>&1 </dev/null &
+    daemons+=($!)
 }
 
 # until_true SECONDS COMMAND...: tries every quarter of a second.
@@ -111,7 +121,8 @@ radosgw_start() {
     until_true 120 curl -sf -o /dev/null "http://127.0.0.1:$s3_port/" ||
         fail "radosgw does not answer: $(tail -n 5 "$ceph/radosgw.out")"
     export S3_ENDPOINT=http://127.0.0.1:$s3_port
-    export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+    export AWS_ACCESS_KEY_ID=${AWS_ACCESS_KEY_ID:-AKIAIOSFODNN7EXAMPLE}
+    export AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY:-wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}
     timeout 60 radosgw-admin -c "$ceph/ceph.conf" user create --uid=test --display-name=test \
         --access-key="$AWS_ACCESS_KEY_ID" --secret="$AWS_SECRET_ACCESS_KEY" >/dev/null 2>&1 ||
         fail "radosgw has no user"

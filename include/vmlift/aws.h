@@ -108,6 +108,14 @@ int vml_aws_image(struct vml_aws *aws, const char *id_or_name, struct vml_image 
 /* --- publish.c: disks become snapshots of EBS, and these an AMI
  * ----------------------------------- */
 
+struct vml_publish_bucket {
+    const char *name;   /* of a bucket in the region */
+    const char *prefix; /* of keys in it; NULL: "vmlift/" */
+    const char *role;   /* of the account, as which VM Import reads them; NULL: "vmimport" */
+    bool image; /* ImportImage takes all of the machine, looks into its guest, changes it and
+                   names the AMI itself; not: ImportSnapshot takes each disk as it is.
+                   Nothing is noted of it, so it cannot be gone on with */
+};
 struct vml_publish {
     /* Disks in any order, each once: *i is the number of the next, *out NULL after the last; the
      * reader is freed before the next call.  Disk i is what is to be at the image's mapping number
@@ -116,6 +124,9 @@ struct vml_publish {
     /* Before the image is registered: were they what they should be (a manifest)?  May be NULL. */
     int (*verify)(void *arg, struct vml_error *err);
     void *arg;
+
+    /* Not by EBS's direct APIs, but uploaded to a bucket and imported from there; NULL: not so. */
+    const struct vml_publish_bucket *bucket;
 
     const char *folder;  /* where it is noted what was done; made where it is not there */
     const char *profile; /* whose account: NULL is the environment's */

@@ -95,6 +95,9 @@ static int parse_job(struct job *j, const char *path, struct vml_error *err)
             read_text(to->snapshot, sizeof to->snapshot, d, "snapshot") < 0 ||
             read_text(to->parent, sizeof to->parent, d, "parent") < 0)
             return vml_fail(err, VML_EDATA, "publish/job", "%s: disk %zu is not whole", path, i);
+        if (json_object_get(d, "task") != NULL &&
+            read_text(to->task, sizeof to->task, d, "task") < 0)
+            return vml_fail(err, VML_EDATA, "publish/job", "%s: disk %zu is not whole", path, i);
         to->gib = (uint64_t)json_integer_value(json_object_get(d, "gib"));
         to->completed = json_is_true(json_object_get(d, "completed"));
     }
@@ -109,15 +112,19 @@ int job_save(const struct job *j, struct vml_error *err)
     VML_AUTO(vml_freep) char *part = NULL;
     json_t *disks = json_array();
     bool all = disks != NULL;
+    size_t n = JOB_DISKS_MAX;
     int fd, rc;
 
-    for (size_t i = 0; i < JOB_DISKS_MAX && j->disks[i].token[0] != '\0'; i++) {
+    /* They come in any order, so there may be gaps. */
+    while (n > 0 && j->disks[n - 1].token[0] == '\0')
+        n--;
+    for (size_t i = 0; i < n; i++) {
         const struct job_disk *d = &j->disks[i];
 
-        all = json_array_append_new(disks, json_pack("{s:s, s:s, s:s, s:I, s:b}", "token", d->token,
-                                                     "snapshot", d->snapshot, "parent", d->parent,
-                                                     "gib", (json_int_t)d->gib, "completed",
-                                                     d->completed)) == 0 &&
+        all = json_array_append_new(
+                  disks, json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "token", d->token, "snapshot",
+                                   d->snapshot, "parent", d->parent, "task", d->task, "gib",
+                                   (json_int_t)d->gib, "completed", d->completed)) == 0 &&
               all;
     }
     v = json_pack("{s:i, s:o}", "version", 1, "disks", disks);

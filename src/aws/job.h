@@ -12,11 +12,13 @@
 #include "ebs.h"
 
 enum { JOB_DISKS_MAX = VML_MAPPINGS_MAX };
+#define JOB_NO_TASK "-" /* none has been begun, as far as is known */
 
 struct job_disk {
     char token[40];
     char snapshot[EBS_ID]; /* "": not started, as far as is known */
     char parent[EBS_ID];
+    char task[40]; /* of VM Import, which makes the snapshot; "": EBS's direct APIs do */
     uint64_t gib;
     bool completed;
 };

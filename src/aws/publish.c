@@ -136,7 +136,9 @@ static int publish_disk(struct publish *p, size_t i, struct vml_reader *r, struc
     if (look_at_begun(p, i, err) < 0)
         return -1;
     if (!p->job.disks[i].completed &&
-        (start_disk(p, i, r->size, err) < 0 || send_disk(p, i, r, err) < 0))
+        (p->how->bucket != NULL
+             ? publish_via_disk(p, i, r, err)
+             : (start_disk(p, i, r->size, err) < 0 ? -1 : send_disk(p, i, r, err))) < 0)
         return -1;
     if (m->size_gib < p->job.disks[i].gib)
         m->size_gib = p->job.disks[i].gib;
@@ -252,7 +254,13 @@ static int take_back(struct publish *p, struct vml_error *err)
     for (size_t i = 0; i < JOB_DISKS_MAX; i++) {
         struct job_disk *d = &p->job.disks[i];
 
+        if (d->task[0] != '\0' && publish_via_take_back(p, i, &e) < 0) {
+            *err = e;
+            rc = -1;
+        }
         /* the answer that had the ID may have been lost: the token brings it again */
+        if (d->task[0] != '\0' && d->snapshot[0] == '\0')
+            continue;
         if (d->snapshot[0] == '\0' && d->token[0] != '\0' && vml_interrupted()) {
             tell_unknown(p);
             rc = vml_fail_interrupted(err);
@@ -345,6 +353,10 @@ int vml_publish(struct vml_aws *aws, struct vml_publish *how, struct vml_image *
 
     if (how->dry_run)
         return publish_dry(&p, err);
+    if (how->bucket != NULL && how->bucket->image)
+        return publish_via_image(&p, err);
+    if (how->bucket != NULL && publish_via_check(&p, err) < 0)
+        return -1;
     if (begin(&p, err) < 0)
         return -1;
     if (publish_disks(&p, err) < 0 || register_image(&p, err) < 0)

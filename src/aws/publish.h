@@ -23,4 +23,16 @@ int publish_parent(struct publish *p, const char *id, uint64_t blocks, struct le
 /* Reads the disks and says what would be done with them. */
 int publish_dry(struct publish *p, struct vml_error *err);
 
+/* --- publish_via.c: through a bucket -----------------------------------------------------------
+ */
+
+/* The bucket, before a byte is read. */
+int publish_via_check(const struct publish *p, struct vml_error *err);
+/* Disk i becomes a snapshot, which the job has then; goes on with what was begun. */
+int publish_via_disk(struct publish *p, size_t i, struct vml_reader *r, struct vml_error *err);
+/* What was begun of disk i and has made no snapshot: its task is cancelled, its object removed. */
+int publish_via_take_back(struct publish *p, size_t i, struct vml_error *err);
+/* The whole machine by ImportImage: *p->image becomes what EC2 has. */
+int publish_via_image(struct publish *p, struct vml_error *err);
+
 #endif

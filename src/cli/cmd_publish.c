@@ -18,6 +18,7 @@
 /* AWS takes some 100 ms for a block, wherever one asks from. */
 #define CONNECTIONS      64
 #define CONNECTIONS_ELSE 8
+#define UPLOADS          8 /* of parts of 8 MiB, which are kept but once */
 
 /* Of EBS's direct APIs: as its user guide prices calls, and what an account may make of them. */
 #define PUT_PRICE     0.006 /* USD for a thousand */
@@ -26,7 +27,7 @@
 struct publish {
     struct local local;
     struct aws_words aws;
-    const char *from, *vm, *via, *kms_key, *local_region;
+    const char *from, *vm, *via, *kms_key, *local_region, *bucket, *prefix, *role;
     struct record record;
     struct parents parents;
     struct opt_list bases;
@@ -39,7 +40,15 @@ static const struct opt opts[] = {
     OPT_AWS_REGION(publish),
     OPT_AWS(publish),
     { 0, "via", "WAY", OPT_TEXT, offsetof(struct publish, via),
-      "ebs (the default): block by block, by EBS's direct APIs" },
+      "ebs (the default): block by block, by EBS's direct APIs; import-snapshot: each disk through "
+      "--bucket, by VM Import; import-image: VM Import takes the machine, changes it and names "
+      "it" },
+    { 0, "bucket", "NAME", OPT_TEXT, offsetof(struct publish, bucket),
+      "of S3, in the region: where --via import-.. uploads to, for as long as the import takes" },
+    { 0, "prefix", "P", OPT_TEXT, offsetof(struct publish, prefix),
+      "of what is uploaded to the bucket (vmlift/)" },
+    { 0, "role", "NAME", OPT_TEXT, offsetof(struct publish, role),
+      "as which VM Import reads the bucket (vmimport)" },
     { 0, "pull", NULL, OPT_FLAG, offsetof(struct publish, pull),
       "the other way: fetch an AMI from AWS into the local registry" },
     { 0, "dry-run", NULL, OPT_FLAG, offsetof(struct publish, dry_run),
@@ -288,10 +297,39 @@ static void telling_end(struct telling *t)
 /* --- the verb ------------------------------------------------------------------------------------
  */
 
+static bool via_image(const struct publish *how)
+{
+    return how->via != NULL && strcmp(how->via, "import-image") == 0;
+}
+
+static bool via_bucket(const struct publish *how)
+{
+    return how->via != NULL && strcmp(how->via, "ebs") != 0;
+}
+
+static int check_way(const struct publish *how, struct vml_error *err)
+{
+    if (via_bucket(how) && !via_image(how) && strcmp(how->via, "import-snapshot") != 0)
+        return vml_fail(err, VML_EUSAGE, "usage/via",
+                        "publish: --via %s: is ebs, import-snapshot or import-image", how->via);
+    if (via_bucket(how) != (how->bucket != NULL) ||
+        (!via_bucket(how) && (how->prefix != NULL || how->role != NULL)))
+        return vml_fail(err, VML_EUSAGE, "usage/via",
+                        "publish: --via import-snapshot and import-image go with --bucket, and so "
+                        "do --prefix and --role");
+    if (via_bucket(how) && (how->dry_run || how->bases.n > 0))
+        return vml_fail(err, VML_EUSAGE, "usage/via",
+                        "publish: --dry-run and --parent-snapshot are for --via ebs");
+    if (via_image(how) && (how->resume || how->discard))
+        return vml_fail(err, VML_EUSAGE, "usage/via",
+                        "publish: with --via import-image there is nothing to go on with");
+    return 0;
+}
+
 static int check_words(const struct publish *how, struct vml_error *err)
 {
-    if (how->via != NULL && strcmp(how->via, "ebs") != 0)
-        return vml_fail(err, VML_EUSAGE, "usage/via", "publish: --via %s: is ebs", how->via);
+    if (check_way(how, err) < 0)
+        return -1;
     if (how->resume && how->discard)
         return vml_fail(err, VML_EUSAGE, "usage/resume",
                         "--resume and --discard exclude each other");
@@ -309,6 +347,7 @@ struct run {
     struct telling telling;
     struct vml_copy copy;
     struct vml_publish what;
+    struct vml_publish_bucket bucket;
     char *folder;
 };
 
@@ -368,14 +407,18 @@ static int plan(struct run *r, struct publish *how, const char *src, struct vml_
 
 static int publish(struct run *r, struct publish *how, struct vml_error *err)
 {
-    r->copy.threads = how->connections > 0 ? how->connections
-                      : strncmp(vml_aws_endpoint(r->aws, "ebs"), "https://ebs.", 12) == 0
-                          ? CONNECTIONS
-                          : CONNECTIONS_ELSE;
+    unsigned usual = via_bucket(how) ? UPLOADS
+                     : strncmp(vml_aws_endpoint(r->aws, "ebs"), "https://ebs.", 12) == 0
+                         ? CONNECTIONS
+                         : CONNECTIONS_ELSE;
+
+    r->copy.threads = how->connections > 0 ? how->connections : usual;
+    r->bucket = (struct vml_publish_bucket){ how->bucket, how->prefix, how->role, via_image(how) };
     r->what = (struct vml_publish){
         .next = next_disk,
         .verify = verify_disks,
         .arg = &r->from,
+        .bucket = via_bucket(how) ? &r->bucket : NULL,
         .folder = r->folder,
         .profile = how->aws.profile,
         .begun = how->resume    ? VML_BEGUN_RESUME
