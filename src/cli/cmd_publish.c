@@ -373,9 +373,11 @@ static int pull(struct cli *cli, struct publish *how, const char *ami, struct vm
                       .progress = how->progress,
                       .notes = &notes };
 
-    if (how->resume || how->discard || how->dry_run || how->via != NULL)
+    if (how->resume || how->discard || how->dry_run || how->via != NULL || how->bucket != NULL ||
+        how->prefix != NULL || how->role != NULL)
         return vml_fail(err, VML_EUSAGE, "usage/pull",
-                        "--pull does not go with --via, --dry-run, --resume and --discard");
+                        "--pull does not go with --via, --bucket, --prefix, --role, --dry-run, "
+                        "--resume and --discard");
     if (aws_open(&how->aws, &aws, err) < 0)
         return -1;
     how->local.region = how->local_region != NULL ? how->local_region : vml_aws_region(aws);
