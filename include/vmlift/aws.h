@@ -78,8 +78,6 @@ void vml_aws_freep(struct vml_aws **aws);
 const char *vml_aws_region(const struct vml_aws *aws);
 /* Where the calls of a service ("ec2", "ebs", "s3") go: "https://ec2.eu-west-1.amazonaws.com". */
 const char *vml_aws_endpoint(const struct vml_aws *aws, const char *service);
-/* The ID of the key that signs, the caller's to free. */
-int vml_aws_access_key(struct vml_aws *aws, char **out, struct vml_error *err);
 
 struct vml_aws_stats {
     uint64_t requests, retries, throttled; /* all requests; those made again; those put off */

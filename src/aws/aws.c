@@ -186,17 +186,6 @@ const char *vml_aws_endpoint(const struct vml_aws *aws, const char *service)
     return aws->endpoints[service_of(service)];
 }
 
-int vml_aws_access_key(struct vml_aws *aws, char **out, struct vml_error *err)
-{
-    struct key key;
-
-    if (credentials_get(&aws->credentials, &key, err) < 0)
-        return -1;
-    *out = strdup(key.access_key);
-    key_clear(&key);
-    return *out != NULL ? 0 : vml_fail_nomem(err);
-}
-
 void vml_aws_stats(struct vml_aws *aws, struct vml_aws_stats *out)
 {
     pace_stats(&aws->pace, out);

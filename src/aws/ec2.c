@@ -1,6 +1,5 @@
 #include "ec2.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -26,14 +25,6 @@ void ec2_add(struct ec2_request *r, const char *value, const char *name_fmt, ...
     va_end(ap);
     fputc('=', r->f);
     aws_encode(r->f, value, false);
-}
-
-void ec2_add_unsigned(struct ec2_request *r, uint64_t value, const char *name)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    ec2_add(r, text, "%s", name);
 }
 
 void ec2_clear(struct ec2_request *r)

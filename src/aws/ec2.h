@@ -22,7 +22,6 @@ void ec2_begin(struct ec2_request *r, const char *action);
 /* A value may be empty, but not NULL. */
 void ec2_add(struct ec2_request *r, const char *value, const char *name_fmt, ...)
     __attribute__((format(printf, 3, 4)));
-void ec2_add_unsigned(struct ec2_request *r, uint64_t value, const char *name);
 void ec2_clear(struct ec2_request *r);
 /* *out gets the answer, to be freed by xml_freep; the root is its <ActionResponse>.  Errors, and
  * what again says: of aws_call. */

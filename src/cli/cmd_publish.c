@@ -370,8 +370,7 @@ static int pull(struct cli *cli, struct publish *how, const char *ami, struct vm
     struct pull p = { .ami = ami,
                       .name = how->record.name,
                       .connections = how->connections,
-                      .progress = how->progress,
-                      .notes = &notes };
+                      .progress = how->progress };
 
     if (how->resume || how->discard || how->dry_run || how->via != NULL || how->bucket != NULL ||
         how->prefix != NULL || how->role != NULL)
@@ -386,7 +385,6 @@ static int pull(struct cli *cli, struct publish *how, const char *ami, struct vm
     p.store = s;
     if (pull_image(aws, &p, &image, err) < 0)
         return -1;
-    out_notes(ami, &notes);
     return record_print(cli, &image, NULL, &notes, err);
 }
 

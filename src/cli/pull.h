@@ -13,7 +13,6 @@ struct pull {
     struct vml_where where; /* whose it becomes */
     unsigned connections;
     bool progress;
-    struct vml_notes *notes;
 };
 /* All its disks, and the image, in one transaction; *image becomes what was registered.
  * VML_EUNSUPPORTED pull/instance-store; InvalidAMIName.Duplicate before a byte is fetched. */
