@@ -19,8 +19,8 @@
     X(cp_a)                                    \
     X(create_flags)                            \
     X(disk_create)                             \
-    X(filesize)                                \
     X(file_architecture)                       \
+    X(filesize)                                \
     X(free_hivex_node_list)                    \
     X(free_statns)                             \
     X(free_statvfs)                            \
@@ -52,7 +52,7 @@
     X(last_errno)                              \
     X(last_error)                              \
     X(launch)                                  \
-    X(list_devices)                            \
+    X(list_disk_labels)                        \
     X(list_filesystems)                        \
     X(ln_sf)                                   \
     X(ls)                                      \

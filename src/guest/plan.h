@@ -45,7 +45,8 @@ struct vml_guest_kernel {
 
 /* What a file system, a swap or a volume is called. */
 struct vml_guest_volume {
-    char device[160]; /* the appliance's name: "/dev/sda1", "/dev/vg0/root" */
+    char device[160]; /* of the machine's first disk "/dev/sda1"; "/dev/vg0/root" */
+    char here[160];   /* what the appliance calls it, which may be another */
     char uuid[64], label[64];
 };
 struct vml_guest {

@@ -249,27 +249,36 @@ static int set_environment(struct vml_session *s, struct vml_error *err)
                : 0;
 }
 
-static int add_disk(struct vml_session *s, const struct vml_appliance_disk *disk,
-                    const struct server *v, struct vml_error *err)
+void vml_session_label(char label[8], size_t disk)
 {
+    snprintf(label, 8, "disk%c%c", (char)('a' + disk / 26 % 26), (char)('a' + disk % 26));
+}
+
+static int add_disk(struct vml_session *s, size_t number, struct vml_error *err)
+{
+    const struct vml_appliance_disk *disk = &s->how->disks[number];
+    const struct server *v = &s->servers[number];
     VML_AUTO(vml_freep) char *server = NULL, *backing = NULL;
+    char label[8];
+
+    vml_session_label(label, number);
 
     if (asprintf(&server, "unix:%s", v->socket) < 0 ||
         asprintf(&backing, "nbd:unix:%s", v->socket) < 0)
         return vml_fail_nomem(err);
     if (disk->overlay == NULL) {
         char *servers[] = { server, NULL };
-        if (vml_guestfs.add_drive_opts(s->g, "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1,
-                                       GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
-                                       GUESTFS_ADD_DRIVE_OPTS_PROTOCOL, "nbd",
-                                       GUESTFS_ADD_DRIVE_OPTS_SERVER, servers, -1) < 0)
+        if (vml_guestfs.add_drive_opts(
+                s->g, "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
+                GUESTFS_ADD_DRIVE_OPTS_PROTOCOL, "nbd", GUESTFS_ADD_DRIVE_OPTS_SERVER, servers,
+                GUESTFS_ADD_DRIVE_OPTS_LABEL, label, -1) < 0)
             return vml_session_fail(s, err, "the disk");
         return 0;
     }
     if (vml_guestfs.disk_create(s->g, disk->overlay, "qcow2", -1, GUESTFS_DISK_CREATE_BACKINGFILE,
                                 backing, GUESTFS_DISK_CREATE_BACKINGFORMAT, "raw", -1) < 0 ||
         vml_guestfs.add_drive_opts(s->g, disk->overlay, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "qcow2",
-                                   -1) < 0)
+                                   GUESTFS_ADD_DRIVE_OPTS_LABEL, label, -1) < 0)
         return vml_session_fail(s, err, "%s", disk->overlay);
     return 0;
 }
@@ -307,7 +316,7 @@ static int start_guestfs(struct vml_session *s, struct vml_error *err)
         vml_guestfs.config(s->g, "-pidfile", s->qemu_pidfile) < 0)
         return vml_session_fail(s, err, "libguestfs");
     for (size_t i = 0; i < s->n_servers; i++)
-        if (add_disk(s, &s->how->disks[i], &s->servers[i], err) < 0)
+        if (add_disk(s, i, err) < 0)
             return -1;
     return launch(s, err);
 }

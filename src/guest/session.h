@@ -11,13 +11,16 @@
 struct guestfs_h;
 struct vml_session;
 
-/* Starts it, which takes seconds.  The disks are added in their order: /dev/sda, /dev/sdb ..;
- * nothing is mounted.  Everything in *how must outlive the session. VML_EUNSUPPORTED
+/* Starts it, which takes seconds.  The disks are added in their order; nothing is
+ * mounted.  Everything in *how must outlive the session. VML_EUNSUPPORTED
  * guest/no-libguestfs (built without it), guest/no-nbdkit, guest/no-appliance: what is missing and
  * which packages of Debian have it; VML_EIO guest/nbdkit: what nbdkit said. Interruption ends any
  * of libguestfs's calls in less than two seconds. */
 int vml_session_open(struct vml_session **out, const struct vml_appliance *how,
                      struct vml_error *err);
+/* What disk number `disk` is called among libguestfs's disk labels: which of /dev/sda, /dev/sdb ..
+ * it is, is up to the appliance's kernel, and may be another with each start. */
+void vml_session_label(char label[8], size_t disk);
 /* Launched, and silent: its functions fail without printing, then see vml_session_fail. */
 struct guestfs_h *vml_session_guestfs(struct vml_session *s);
 /* "what: what libguestfs says", VML_EIO guest/libguestfs; or that it was interrupted.  -1. */
