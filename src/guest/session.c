@@ -391,16 +391,18 @@ struct guestfs_h *vml_session_guestfs(struct vml_session *s)
 int(vml_session_fail)(struct vml_session *s, struct vml_error *err, const char *fmt, ...)
 {
     const char *said = vml_guestfs.last_error(s->g);
+    VML_AUTO(vml_freep) char *what = NULL;
     va_list args;
 
     if (vml_interrupted())
         return vml_fail_interrupted(err);
-    vml_fail(err, VML_EIO, "guest/libguestfs", "%s", said != NULL ? said : "libguestfs failed");
     va_start(args, fmt);
-    char what[200];
-    vsnprintf(what, sizeof what, fmt, args);
+    if (vasprintf(&what, fmt, args) < 0)
+        what = NULL;
     va_end(args);
-    vml_error_prefix(err, "%s", what);
+    vml_fail(err, VML_EIO, "guest/libguestfs", "%s", said != NULL ? said : "libguestfs failed");
+    if (what != NULL)
+        vml_error_prefix(err, "%s", what);
     return -1;
 }
 
