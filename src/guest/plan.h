@@ -98,8 +98,8 @@ int vml_plan_remove(struct vml_plan *p, const char *path, const char *why, struc
 int vml_plan_link(struct vml_plan *p, const char *target, const char *path, const char *why,
                   struct vml_error *err);
 int vml_plan_copy(struct vml_plan *p, const char *from, const char *to, struct vml_error *err);
-/* A program of the guest, by a shell's words, when all files are written.  Where it fails, and
- * `slug` is not NULL, that is a note of this name. */
+/* A program of the guest, by a shell's words, when all files are written.  Where it fails, that is
+ * a note of this name; where `slug` is NULL, VML_EIO prep/command. */
 int vml_plan_run(struct vml_plan *p, const char *command, const char *why, const char *slug,
                  struct vml_error *err);
 void vml_plan_note(struct vml_plan *p, const char *slug, const char *fmt, ...)

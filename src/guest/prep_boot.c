@@ -213,6 +213,7 @@ static int widen_modules(struct vml_plan *p, const char *path, struct vml_error 
     return vml_plan_write(p, path, vml_edit_variable(text, "MODULES", "most", false), err);
 }
 
+/* Where it fails, preparing fails: without those drivers the machine would not start. */
 static int initramfs_tools(struct vml_plan *p, uint32_t drivers, struct vml_error *err)
 {
     VML_AUTO(vml_names_freep) char **names = NULL;
@@ -235,8 +236,7 @@ static int initramfs_tools(struct vml_plan *p, uint32_t drivers, struct vml_erro
 
         snprintf(command, sizeof command, "update-initramfs -u -k '%s'", g->kernels[i].version);
         if ((all || g->kernels[i].lacking != 0) &&
-            vml_plan_run(p, command, "the initramfs gets what this start needs",
-                         "prep/initramfs-failed", err) < 0)
+            vml_plan_run(p, command, "the initramfs gets what this start needs", NULL, err) < 0)
             return -1;
     }
     return 0;
@@ -264,8 +264,7 @@ static int dracut(struct vml_plan *p, uint32_t drivers, struct vml_error *err)
 
         snprintf(command, sizeof command, "dracut --force '/boot/initramfs-%s.img' '%s'", v, v);
         if ((g->kernels[i].lacking != 0 || vml_plan_touches(p, "/etc/lvm/")) &&
-            vml_plan_run(p, command, "the initramfs gets what this start needs",
-                         "prep/initramfs-failed", err) < 0)
+            vml_plan_run(p, command, "the initramfs gets what this start needs", NULL, err) < 0)
             return -1;
     }
     return 0;

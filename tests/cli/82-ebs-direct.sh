@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # EBS's direct APIs, by the clients that AWS has for them: what is put can be got, what was imported can
 # be got too, and what is refused is refused with EBS's own exceptions and reasons.
+# shellcheck disable=SC2119 # serve has no options here
 . "$(dirname "$0")/../functions.sh"
 requires python3 curl jq
 "$VMLIFT" serve --help >/dev/null || exit 77 # built without
