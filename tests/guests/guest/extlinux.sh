@@ -12,6 +12,7 @@ fill() {
     identity tree extlinux
     without tree open-vm-tools grub-efi-amd64-bin grub-pc-bin grub2-common grub-common
     rm -rf tree/boot/grub tree/etc/default/grub
+    find tree/etc/systemd/system \( -name 'open-vm-tools*' -o -name 'vmtoolsd*' -o -name 'vgauth*' \) -delete
     vmware_initramfs tree
     mkdir tree/boot/extlinux
     cat >tree/boot/extlinux/extlinux.conf <<CFG

@@ -24,7 +24,7 @@ fill() {
     vmware_initramfs tree
     grub_modules tree i386-pc
     grub_files tree /dev/mapper/lvm--vg-root $boot_uuid msdos hd0,msdos1 ""
-    sed -i 's| /boot/| /|' tree/boot/grub/grub.cfg # its paths begin in /boot's file system
+    sed -i 's|\([[:space:]]\)/boot/|\1/|' tree/boot/grub/grub.cfg # its paths begin in /boot's file system
     cat >tree/etc/fstab <<FSTAB
 /dev/mapper/lvm--vg-root   / ext4 errors=remount-ro 0 1
 UUID=$boot_uuid /boot ext4 defaults 0 2
