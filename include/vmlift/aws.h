@@ -11,8 +11,7 @@
 extern "C" {
 #endif
 
-/* --- sigv4.c: Signature Version 4.  Pure; who sends signs by it, who receives verifies ---------
- */
+/* --- sigv4.c: Signature Version 4.  Pure; who sends signs by it, who receives verifies -------- */
 
 struct vml_header {
     const char *name, *value;
@@ -51,8 +50,7 @@ int vml_sigv4_authorization(char **out, const struct vml_sigv4_request *r,
 /* "20261120T152013Z" */
 const char *vml_sigv4_time(char out[17], int64_t seconds);
 
-/* --- aws.c: an account in a region -------------------------------------------------------------
- */
+/* --- aws.c: an account in a region ------------------------------------------------------------ */
 
 /* What is NULL or 0 is found as aws-cli finds it, in the environment and the files it names, else
  * in ~/.aws/config and ~/.aws/credentials. */
@@ -86,8 +84,7 @@ struct vml_aws_stats {
 };
 void vml_aws_stats(struct vml_aws *aws, struct vml_aws_stats *out);
 
-/* --- ebs_reader.c: a snapshot as a disk ----------------------------------------------------------
- */
+/* --- ebs_reader.c: a snapshot as a disk ------------------------------------------------------- */
 
 /* The disk of a completed snapshot of EBS, by its direct APIs: seekable, of whole GiB.  The sum
  * that comes with each block is compared.  Errors are EBS's codes: ResourceNotFoundException ..;
@@ -95,8 +92,7 @@ void vml_aws_stats(struct vml_aws *aws, struct vml_aws_stats *out);
 int vml_ebs_open(struct vml_reader **out, struct vml_aws *aws, const char *snapshot,
                  struct vml_error *err);
 
-/* --- ec2_image.c ---------------------------------------------------------------------------------
- */
+/* --- ec2_image.c ------------------------------------------------------------------------------ */
 
 /* What EC2 says of an image, by its ID or, of one's own, its name; *out is to be cleared.
  * VML_ENOTFOUND InvalidAMIID.NotFound, VML_EREFUSED image/ambiguous: a name of several. */

@@ -63,8 +63,7 @@ static int64_t parse_time(const char *text)
     return (int64_t)timegm(&tm) - (int64_t)sign * (hours * 3600 + minutes * 60);
 }
 
-/* --- the answers of processes, containers and instances ----------------------------------------
- */
+/* --- the answers of processes, containers and instances --------------------------------------- */
 
 static void json_free(json_t **v)
 {
@@ -101,8 +100,7 @@ int key_parse(struct key *out, const char *text, const char *token_name, const c
                     "%s: AccessKeyId, SecretAccessKey or a proper Expiration is missing", from);
 }
 
-/* --- the environment and the files --------------------------------------------------------------
- */
+/* --- the environment and the files ------------------------------------------------------------ */
 
 static int half(struct key *out, const char *from, struct vml_error *err)
 {
@@ -218,8 +216,7 @@ static int look(struct key *out, struct credentials *c, struct vml_error *err)
     return rc < 0 ? -1 : 0;
 }
 
-/* --- keeping them -------------------------------------------------------------------------------
- */
+/* --- keeping them ----------------------------------------------------------------------------- */
 
 int credentials_init(struct credentials *c, char *const *env, const char *profile,
                      struct vml_error *err)

@@ -34,8 +34,7 @@ int credentials_get(struct credentials *c, struct key *out, struct vml_error *er
  * done a moment ago. */
 bool credentials_renew(struct credentials *c, const char *access_key);
 
-/* --- where they come from: 1 found, 0 not there, -1 error --------------------------------------
- */
+/* --- where they come from: 1 found, 0 not there, -1 error ------------------------------------- */
 
 /* credentials_process.c: command is split into words as a shell does it, and run without one. */
 int process_credentials(struct key *out, const char *command, char *const *env,

@@ -48,8 +48,7 @@ static int ask(struct http_answer *a, struct http *http, const char *url, const 
     return 0;
 }
 
-/* --- containers --------------------------------------------------------------------------------
- */
+/* --- containers ------------------------------------------------------------------------------- */
 
 static bool begins(const char *text, const char *with)
 {
@@ -133,8 +132,7 @@ int container_credentials(struct key *out, struct http *http, char *const *env,
     return 1;
 }
 
-/* --- instances: version 2 of the metadata service, which wants a token first --------------------
- */
+/* --- instances: version 2 of the metadata service, which wants a token first ------------------ */
 
 struct metadata {
     char *base;

@@ -39,8 +39,7 @@ static int check_json(void *arg, const struct http_answer *a, struct vml_error *
     return json_is_object(*v) ? 0 : broken(err, "is not JSON, or not all of it");
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static json_t *start_body(const struct ebs_start *s)
 {
@@ -160,8 +159,7 @@ int ebs_complete(struct vml_aws *aws, const char *snapshot, uint64_t count, cons
                     &a, NULL, err);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 void ebs_page_clear(struct ebs_page *p)
 {

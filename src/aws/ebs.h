@@ -10,8 +10,7 @@
 /* Blocks of a GiB; volumes have whole ones. */
 #define EBS_PER_GIB (VML_GIB / EBS_BLOCK)
 
-/* --- ebs.c: the calls ---------------------------------------------------------------------------
- */
+/* --- ebs.c: the calls ------------------------------------------------------------------------- */
 
 struct ebs_start {
     uint64_t gib;
@@ -51,8 +50,7 @@ int ebs_list(struct vml_aws *aws, const char *snapshot, uint64_t from, struct eb
 int ebs_get_block(struct vml_aws *aws, const char *snapshot, const struct ebs_listed *which,
                   void *bytes, struct vml_error *err);
 
-/* --- ebs_writer.c --------------------------------------------------------------------------------
- */
+/* --- ebs_writer.c ----------------------------------------------------------------------------- */
 
 struct ebs_put {
     const char *snapshot;        /* pending */

@@ -8,8 +8,7 @@
 #define WAIT_FIRST 0.5 /* seconds */
 #define WAIT_MOST  15.0
 
-/* --- RegisterImage ------------------------------------------------------------------------------
- */
+/* --- RegisterImage ---------------------------------------------------------------------------- */
 
 static void add_given(struct ec2_request *r, const char *name, const char *value)
 {
@@ -92,8 +91,7 @@ int ec2_register(struct vml_aws *aws, const struct vml_image *a, char id[32], bo
                                     "RegisterImage: the answer has no image's ID");
 }
 
-/* --- DescribeImages -----------------------------------------------------------------------------
- */
+/* --- DescribeImages --------------------------------------------------------------------------- */
 
 static bool text_is(xmlNode *in, const char *path, const char *value)
 {
@@ -205,8 +203,7 @@ int vml_aws_image(struct vml_aws *aws, const char *id_or_name, struct vml_image 
     return read_image(item, out, err);
 }
 
-/* --- snapshots ----------------------------------------------------------------------------------
- */
+/* --- snapshots -------------------------------------------------------------------------------- */
 
 int ec2_snapshot(struct vml_aws *aws, const char *id, struct ec2_snapshot *out,
                  struct vml_error *err)
@@ -243,8 +240,7 @@ int ec2_delete_snapshot(struct vml_aws *aws, const char *id, struct vml_error *e
     return err->code == VML_ENOTFOUND ? 0 : -1;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------
- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* 1: so it is, 0: not yet. */
 typedef int look_fn(struct vml_aws *aws, const char *id, char state[32], struct vml_error *err);

@@ -19,8 +19,7 @@ static void json_free(json_t **v)
     json_decref(*v);
 }
 
-/* --- folders and names --------------------------------------------------------------------------
- */
+/* --- folders and names ------------------------------------------------------------------------ */
 
 static int make_folder(const char *path, struct vml_error *err)
 {
@@ -64,8 +63,7 @@ static int sync_folder(const char *path, struct vml_error *err)
     return rc;
 }
 
-/* --- the record ---------------------------------------------------------------------------------
- */
+/* --- the record ------------------------------------------------------------------------------- */
 
 static int read_text(char *to, size_t size, const json_t *v, const char *name)
 {
@@ -144,8 +142,7 @@ int job_save(const struct job *j, struct vml_error *err)
     return rc < 0 ? -1 : sync_folder(j->own, err);
 }
 
-/* --- opening ------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* The lock goes with the process that has it.  1: got it; 0: whoever had it has ended the job, and
  * taken the folder away. */
@@ -209,8 +206,7 @@ void job_clear(struct job *j)
     free(j->own);
 }
 
-/* --- ledgers ------------------------------------------------------------------------------------
- */
+/* --- ledgers ---------------------------------------------------------------------------------- */
 
 int job_ledger(const struct job *j, size_t i, uint64_t blocks, struct ledger **out,
                struct vml_error *err)
@@ -277,8 +273,7 @@ int job_known(const struct job *j, const char *snapshot, uint64_t blocks, struct
     return 0;
 }
 
-/* --- the end ------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static int end_ledger(const struct job *j, size_t i, bool keep, struct vml_error *err)
 {

@@ -35,8 +35,7 @@ static struct vml_mapping *mapping_of(const struct publish *p, size_t i)
     return NULL;
 }
 
-/* --- one disk ------------------------------------------------------------------------------------
- */
+/* --- one disk --------------------------------------------------------------------------------- */
 
 /* A snapshot that was begun may have been given up by EBS, or deleted by somebody: then it is begun
  * anew. */
@@ -284,6 +283,15 @@ static bool may_mend(const struct vml_error *err)
     return err->code == VML_EIO || err->code == VML_EINTERRUPTED || err->code == VML_ENOMEM;
 }
 
+/* Disks come in the package's order, which need not be that of their numbers. */
+static bool has_begun(const struct job *job)
+{
+    for (size_t i = 0; i < JOB_DISKS_MAX; i++)
+        if (job->disks[i].token[0] != '\0')
+            return true;
+    return false;
+}
+
 static int after_failure(struct publish *p, struct vml_error *err)
 {
     struct vml_error ignored;
@@ -293,7 +301,7 @@ static int after_failure(struct publish *p, struct vml_error *err)
                  p->image->id, vml_aws_region(p->aws));
         return -1;
     }
-    if (p->job.disks[0].token[0] == '\0' && p->job.disks[1].token[0] == '\0') {
+    if (!has_begun(&p->job)) {
         (void)job_end(&p->job, false, &ignored); /* nothing was made */
         return -1;
     }

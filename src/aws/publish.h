@@ -23,8 +23,7 @@ int publish_parent(struct publish *p, const char *id, uint64_t blocks, struct le
 /* Reads the disks and says what would be done with them. */
 int publish_dry(struct publish *p, struct vml_error *err);
 
-/* --- publish_via.c: through a bucket -----------------------------------------------------------
- */
+/* --- publish_via.c: through a bucket ---------------------------------------------------------- */
 
 /* The bucket, before a byte is read. */
 int publish_via_check(const struct publish *p, struct vml_error *err);

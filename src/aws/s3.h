@@ -26,8 +26,7 @@ int s3_head(const struct s3_object *o, bool *exists, bool *ours, struct vml_erro
  * bucket that keeps them, or "". */
 int s3_delete(const struct s3_object *o, const char *version, struct vml_error *err);
 
-/* --- s3_upload.c: an object, part by part ------------------------------------------------------
- */
+/* --- s3_upload.c: an object, part by part ----------------------------------------------------- */
 
 /* How large part number n (from 1 on) of an object of `most` bytes at most is to be: as small as
  * they may be at first, and growing evenly, so that S3_PARTS_MAX of them hold the object and one
@@ -50,8 +49,7 @@ const char *s3_upload_version(const struct s3_upload *u);
 /* One that is not finished is aborted, also after an interruption. */
 void s3_upload_free(struct s3_upload *u);
 
-/* --- s3_writer.c: a disk that becomes an object ------------------------------------------------
- */
+/* --- s3_writer.c: a disk that becomes an object ----------------------------------------------- */
 
 struct s3_disk {
     const struct vml_format *format; /* of which the subformat can go to a pipe */
@@ -64,8 +62,7 @@ struct s3_disk {
 int s3_writer(struct vml_writer **out, const struct s3_object *o, const struct s3_disk *disk,
               char version[128], struct vml_error *err);
 
-/* --- for s3_upload.c ---------------------------------------------------------------------------
- */
+/* --- for s3_upload.c -------------------------------------------------------------------------- */
 
 /* A call on the object, or the bucket (key NULL).  c's service, path and host are filled in. */
 int s3_call(const struct s3_object *o, struct aws_call *c, struct http_answer *a, bool *again,

@@ -35,8 +35,7 @@ void aws_progress(struct progress *p, struct vml_aws *aws)
     p->more_arg = aws;
 }
 
-/* --- a snapshot as an input ----------------------------------------------------------------------
- */
+/* --- a snapshot as an input ------------------------------------------------------------------- */
 
 struct ebs_source {
     struct vml_aws *aws;

@@ -144,8 +144,7 @@ static int verify_disks(void *arg, struct vml_error *err)
     return d->p != NULL ? vml_package_verify(d->p, err) : 0;
 }
 
-/* --- what the AMI is to be ----------------------------------------------------------------------
- */
+/* --- what the AMI is to be -------------------------------------------------------------------- */
 
 static int plan_file(struct publish *how, const char *path, const char *region,
                      struct disks_in *from, struct vml_image *image, struct vml_notes *notes,
@@ -269,8 +268,7 @@ static uint64_t total_size(const struct disks_in *from)
     return total;
 }
 
-/* --- what is told -------------------------------------------------------------------------------
- */
+/* --- what is told ----------------------------------------------------------------------------- */
 
 struct telling {
     struct progress progress;
@@ -294,8 +292,7 @@ static void telling_end(struct telling *t)
     progress_end(&t->progress);
 }
 
-/* --- the verb ------------------------------------------------------------------------------------
- */
+/* --- the verb --------------------------------------------------------------------------------- */
 
 static bool via_image(const struct publish *how)
 {

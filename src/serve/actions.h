@@ -65,8 +65,7 @@ int vml_request_mappings(const struct vml_request *r, const char *type, struct v
 int vml_tag_made(struct vml_request *r, const struct vml_image *image, const struct vml_marks *m,
                  struct vml_error *err);
 
-/* --- print.c: records as EC2 has them ----------------------------------------------------------
- */
+/* --- print.c: records as EC2 has them --------------------------------------------------------- */
 
 void vml_print_image(struct vml_answer *a, const struct vml_image *image);
 int vml_print_snapshot(struct vml_answer *a, struct vml_request *r,

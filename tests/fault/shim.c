@@ -417,8 +417,7 @@ OPEN(open64, (const char *path, int flags, ...), flags, path, (path, flags, mode
 OPEN(openat, (int dir, const char *path, int flags, ...), flags, path, (dir, path, flags, mode))
 OPEN(openat64, (int dir, const char *path, int flags, ...), flags, path, (dir, path, flags, mode))
 
-/* --- from the program's first line to its last -------------------------------------------------
- */
+/* --- from the program's first line to its last ------------------------------------------------ */
 
 typedef int main_fn(int argc, char **argv, char **envp);
 static main_fn *real_main;
