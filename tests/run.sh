@@ -49,10 +49,12 @@ asan() {
     build asan &&
         ctest --preset asan -j "$jobs" --progress -L 'unit|contract|cli' -LE 'long|peers'
 }
-# This sanitizer puts signals off while a thread waits for a lock, so interruptions are left out.
+# This sanitizer puts signals off while a thread waits for a lock, so interruptions are left out; and so is
+# what takes long there and has one thread.
 tsan() {
     build tsan &&
-        ctest --preset tsan -j "$jobs" --progress -L 'unit|contract|threads'
+        ctest --preset tsan -j "$jobs" --progress -L 'unit|contract|threads' \
+            -E 'test_(registry|boot|boot_content|catalog_flips)$'
 }
 
 step "packages" samples/install-deps.sh --tests
