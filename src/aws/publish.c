@@ -125,10 +125,12 @@ static int send_disk(struct publish *p, size_t i, struct vml_reader *r, struct v
     return job_save(&p->job, err);
 }
 
-static int publish_disk(struct publish *p, size_t i, struct vml_reader *r, struct vml_error *err)
+static int publish_disk(struct publish *p, void *arg, size_t i, struct vml_reader *r,
+                        struct vml_error *err)
 {
     struct vml_mapping *m = mapping_of(p, i);
 
+    (void)arg;
     if (m == NULL)
         return vml_fail(err, VML_EDATA, "publish/mapping", "no device is mapped to disk %zu",
                         i + 1);
@@ -144,7 +146,7 @@ static int publish_disk(struct publish *p, size_t i, struct vml_reader *r, struc
     return 0;
 }
 
-static int publish_disks(struct publish *p, struct vml_error *err)
+int publish_each_disk(struct publish *p, publish_disk_fn *fn, void *arg, struct vml_error *err)
 {
     for (size_t i = SIZE_MAX;;) {
         VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
@@ -156,7 +158,7 @@ static int publish_disks(struct publish *p, struct vml_error *err)
         if (i >= JOB_DISKS_MAX)
             return vml_fail(err, VML_EREFUSED, "publish/disks", "more than %d disks",
                             JOB_DISKS_MAX);
-        if (publish_disk(p, i, r, err) < 0)
+        if (fn(p, arg, i, r, err) < 0)
             return -1;
         p->n = vml_max_u64(p->n, i + 1);
     }
@@ -367,7 +369,7 @@ int vml_publish(struct vml_aws *aws, struct vml_publish *how, struct vml_image *
         return -1;
     if (begin(&p, err) < 0)
         return -1;
-    if (publish_disks(&p, err) < 0 || register_image(&p, err) < 0)
+    if (publish_each_disk(&p, publish_disk, NULL, err) < 0 || register_image(&p, err) < 0)
         return after_failure(&p, err);
     return job_end(&p.job, true, err);
 }

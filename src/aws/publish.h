@@ -14,6 +14,12 @@ struct publish {
 void publish_say(const struct publish *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Each disk of the source once, in the order in which it has them, by its number; then whether the
+ * source was what it should be.  p->n becomes how many there are. */
+typedef int publish_disk_fn(struct publish *p, void *arg, size_t i, struct vml_reader *r,
+                            struct vml_error *err);
+int publish_each_disk(struct publish *p, publish_disk_fn *fn, void *arg, struct vml_error *err);
+
 /* The snapshot that disk i is to be a child of, or "". */
 const char *publish_parent_id(const struct publish *p, size_t i);
 /* What it has, as far as that is known; NULL: id is "", there is no parent. */

@@ -4,7 +4,8 @@
 
 #include "publish.h"
 
-static int count_disk(struct publish *p, size_t i, struct vml_reader *r, struct vml_error *err)
+static int count_disk(struct publish *p, void *arg, size_t i, struct vml_reader *r,
+                      struct vml_error *err)
 {
     uint64_t gib = vml_div_up(r->size, VML_GIB), blocks = gib * EBS_PER_GIB;
     const char *parent_id = publish_parent_id(p, i);
@@ -14,6 +15,7 @@ static int count_disk(struct publish *p, size_t i, struct vml_reader *r, struct 
     VML_AUTO(vml_writer_freep) struct vml_writer *w = NULL;
     struct ebs_put put = { .snapshot = "snap-0", .dry_run = true };
 
+    (void)arg;
     if (ledger_create(&ledger, NULL, &head, err) < 0 ||
         publish_parent(p, parent_id, blocks, &parent, err) < 0)
         return -1;
@@ -38,17 +40,7 @@ int publish_dry(struct publish *p, struct vml_error *err)
     p->job.folder = strdup(p->how->folder);
     if (p->job.folder == NULL)
         return vml_fail_nomem(err);
-    for (size_t i = SIZE_MAX;;) {
-        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
-
-        if (p->how->next(p->how->arg, &i, &r, err) < 0)
-            return -1;
-        if (r == NULL)
-            break;
-        if (count_disk(p, i, r, err) < 0)
-            return -1;
-    }
-    if (p->how->verify != NULL && p->how->verify(p->how->arg, err) < 0)
+    if (publish_each_disk(p, count_disk, NULL, err) < 0)
         return -1;
     publish_say(
         p,

@@ -116,27 +116,19 @@ int publish_via_take_back(struct publish *p, size_t i, struct vml_error *err)
 
 /* --- import-image ----------------------------------------------------------------------------- */
 
-static int upload_disks(struct publish *p, struct via_object *o, struct vml_error *err)
+/* objects: of JOB_DISKS_MAX disks; those that have a key are there. */
+static int upload_disk(struct publish *p, void *objects, size_t i, struct vml_reader *r,
+                       struct vml_error *err)
 {
-    for (size_t i = SIZE_MAX;;) {
-        VML_AUTO(vml_reader_freep) struct vml_reader *r = NULL;
+    struct via_object *o = (struct via_object *)objects + i;
 
-        if (p->how->next(p->how->arg, &i, &r, err) < 0)
-            return -1;
-        if (r == NULL)
-            break;
-        if (i >= JOB_DISKS_MAX)
-            return vml_fail(err, VML_EREFUSED, "publish/disks", "more than %d disks",
-                            JOB_DISKS_MAX);
-        if (via_key(p, i, &o[i], err) < 0)
-            return -1;
-        if (via_upload(p, r, &o[i], err) < 0) {
-            vml_freep(&o[i].key);
-            return -1;
-        }
-        p->n = vml_max_u64(p->n, i + 1);
+    if (via_key(p, i, o, err) < 0)
+        return -1;
+    if (via_upload(p, r, o, err) < 0) {
+        vml_freep(&o->key);
+        return -1;
     }
-    return p->how->verify != NULL ? p->how->verify(p->how->arg, err) : 0;
+    return 0;
 }
 
 static int start_image(struct publish *p, const struct via_object *o, char id[40],
@@ -226,7 +218,7 @@ int publish_via_image(struct publish *p, struct vml_error *err)
                         "boot mode uefi-preferred: ImportImage takes legacy-bios or uefi");
     if (publish_via_check(p, err) < 0)
         return -1;
-    int rc = upload_disks(p, o, err);
+    int rc = publish_each_disk(p, upload_disk, o, err);
     if (rc == 0)
         rc = import_image(p, o, err);
     for (size_t i = 0; i < JOB_DISKS_MAX; i++)
