@@ -147,3 +147,22 @@ expect 6 aws/credentials env -u AWS_ACCESS_KEY_ID "$VMLIFT" publish one.raw --na
 expect 7 aws/connect env AWS_ENDPOINT_URL=http://127.0.0.1:9 "$VMLIFT" publish one.raw --name x11 --arch x86_64
 expect 6 publish/source "$VMLIFT" publish missing.raw --name x11
 ! grep -rqF "$AWS_SECRET_ACCESS_KEY" mine mine.publish ./*.txt || fail "a secret was written down"
+
+# --- encrypted there, by the account's own key; with a profile's keys, over TLS, whose certificate is trusted or not
+publish one.raw --name sealed --encrypted
+"$VMLIFT" snapshot show --store store --account 111122223333 --json "$snapshot" >snapshot.json
+jq -e '.. | objects | select(has("Encrypted")) | .Encrypted' snapshot.json >/dev/null || fail "not encrypted: $(cat snapshot.json)"
+is_disk "$snapshot" one.raw
+stop_server
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.pem 2>/dev/null
+serve --tls-certificate tls.pem --tls-key tls.key
+mkdir -p .aws
+printf '[other]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >.aws/credentials
+by_profile() {
+    env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY AWS_ENDPOINT_URL="$endpoint" "$VMLIFT" publish one.raw --profile other \
+        --arch x86_64 --boot-mode uefi --force-boot "$@"
+}
+expect 7 aws/tls by_profile --name secure
+by_profile --name secure --ca-bundle tls.pem >/dev/null
+by_profile --name lenient --no-verify-ssl >/dev/null
